@@ -1,0 +1,21 @@
+//! Compiles `fedsx/v1/*.proto` with protox, so that no system protoc is needed.
+
+use std::path::PathBuf;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?);
+    let files = ["log", "projection", "delivery"].map(|name| root.join(format!("fedsx/v1/{name}.proto")));
+    for file in &files {
+        println!("cargo:rerun-if-changed={}", file.display());
+    }
+    let descriptors = protox::compile(&files, [&root])?;
+    tonic_prost_build::configure()
+        // Stored beside each entry as JSON, where an unknown or a missing field is no error.
+        .type_attribute(
+            "fedsx.v1.Meta",
+            "#[derive(serde::Serialize, serde::Deserialize)]\n#[serde(default)]",
+        )
+        .bytes(".fedsx.v1")
+        .compile_fds(descriptors)?;
+    Ok(())
+}

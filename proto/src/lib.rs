@@ -1,0 +1,14 @@
+//! The contracts between a domain's services, generated from `fedsx/v1/*.proto`.
+//!
+//! A new message or call goes into the `.proto` file of the service that answers it; fields are only ever added.
+
+#[allow(
+    clippy::all,
+    missing_debug_implementations,
+    unreachable_pub,
+    rust_2018_idioms,
+    reason = "generated code"
+)]
+pub mod v1 {
+    tonic::include_proto!("fedsx.v1");
+}
