@@ -1,0 +1,133 @@
+//! The name of a document: CIDv1, base32, sha2-256, codec `json-jcs` (0xb601).
+
+use std::{fmt, str::FromStr};
+
+use multibase::Base;
+use sha2::{Digest, Sha256};
+
+/// What precedes the digest: CID version 1, codec json-jcs (0xb601 as a varint), hash sha2-256 (0x12), 32 bytes.
+const PREFIX: [u8; 6] = [0x01, 0x81, 0xec, 0x02, 0x12, 0x20];
+/// Length of the text: the multibase letter and 38 bytes at five bits a letter.
+const TEXT_LEN: usize = 1 + (38 * 8_usize).div_ceil(5);
+
+/// A CIDv1 of a canonical JSON document, `baga6yaqseb…`. Orders and displays as its base32 string.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Cid(String);
+
+/// Not a CIDv1 base32 sha2-256 json-jcs.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a CIDv1 in base32 of sha2-256 over json-jcs")]
+pub struct CidError(pub String);
+
+impl Cid {
+    /// The CID of bytes that are canonical already.
+    #[must_use]
+    pub fn of_canonical(canonical: &[u8]) -> Self {
+        let mut bytes = PREFIX.to_vec();
+        bytes.extend_from_slice(&Sha256::digest(canonical));
+        Self(multibase::encode(Base::Base32Lower, bytes))
+    }
+
+    /// The base32 text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+impl FromStr for Cid {
+    type Err = CidError;
+    /// Only the one spelling that this crate writes: two texts never name the same document.
+    fn from_str(text: &str) -> Result<Self, CidError> {
+        let error = || CidError(text.chars().take(TEXT_LEN).collect());
+        if text.len() != TEXT_LEN {
+            return Err(error());
+        }
+        let (base, bytes) = multibase::decode(text).map_err(|_| error())?;
+        let is_ours =
+            base == Base::Base32Lower && bytes.len() == PREFIX.len() + 32 && bytes.starts_with(&PREFIX);
+        if !is_ours || multibase::encode(base, bytes) != text {
+            return Err(error());
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+impl TryFrom<String> for Cid {
+    type Error = CidError;
+    fn try_from(text: String) -> Result<Self, CidError> {
+        text.parse()
+    }
+}
+impl From<Cid> for String {
+    fn from(cid: Cid) -> Self {
+        cid.0
+    }
+}
+impl fmt::Display for Cid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+impl fmt::Debug for Cid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The CID as an independent implementation writes it.
+    fn oracle(codec: u64, hash: u64, bytes: &[u8]) -> cid::Cid {
+        let digest = multihash::Multihash::wrap(hash, &Sha256::digest(bytes)).unwrap();
+        cid::Cid::new_v1(codec, digest)
+    }
+
+    #[test]
+    fn is_the_cid_that_others_compute() {
+        for bytes in [&b"{}"[..], b"[]", b"\"\""] {
+            let cid = Cid::of_canonical(bytes);
+            assert_eq!(cid.as_str(), oracle(0xb601, 0x12, bytes).to_string());
+            assert_eq!(cid.as_str().parse(), Ok(cid.clone()));
+            assert_eq!(cid.as_str().len(), TEXT_LEN);
+        }
+    }
+
+    #[test]
+    fn refuses_other_cids_and_other_spellings() {
+        let good = Cid::of_canonical(b"{}").to_string();
+        let ours = oracle(0xb601, 0x12, b"{}");
+        let trailing_bit = format!("{}{}", &good[..good.len() - 1], {
+            let last = good.as_bytes()[good.len() - 1];
+            char::from(if last == b'a' { b'b' } else { last + 1 })
+        });
+        let others = [
+            String::new(),
+            "b".to_owned(),
+            good.to_uppercase(),
+            format!("{good}a"),
+            format!("{good}="),
+            format!(" {good}"),
+            good[..good.len() - 1].to_owned(),
+            trailing_bit,
+            oracle(0x0129, 0x12, b"{}").to_string(),
+            oracle(0xb601, 0x1e, b"{}").to_string(),
+            ours.to_string_of_base(multibase::Base::Base58Btc).unwrap(),
+            ours.to_string_of_base(multibase::Base::Base32HexLower).unwrap(),
+            "é".repeat(TEXT_LEN),
+        ];
+        for text in others {
+            let parsed = text.parse::<Cid>();
+            assert!(parsed.is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn is_checked_when_deserialised() {
+        let cid = Cid::of_canonical(b"{}");
+        let json = serde_json::to_string(&cid).unwrap();
+        assert_eq!(serde_json::from_str::<Cid>(&json).unwrap(), cid);
+        assert!(serde_json::from_str::<Cid>("\"bafy\"").is_err());
+    }
+}
