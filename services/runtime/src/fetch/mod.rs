@@ -1,0 +1,291 @@
+//! The guarded client: the only way out of a domain, for fetches and for deliveries.
+//!
+//! Every address is checked after DNS resolution: private, loopback and link-local ones are refused, and so is plain
+//! http, except for the peers that the configuration lists. Size, time and redirects are bounded.
+
+mod address;
+mod policy;
+mod resolver;
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use reqwest::{Client, Method, Response, redirect};
+use url::Url;
+
+pub use policy::{Policy, PolicyError};
+
+/// Time for a whole exchange.
+pub const TIMEOUT: Duration = Duration::from_secs(10);
+/// Time to connect, TLS included.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Time for a document, redirects included.
+pub const DOCUMENT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A fetched document is at most this large. Bytes.
+pub const MAX_DOCUMENT: usize = 1 << 20;
+/// What is kept of the answer to a delivery, for its cause. Bytes.
+const MAX_ANSWER: usize = 4 << 10;
+/// Redirects that a GET follows.
+const MAX_REDIRECTS: usize = 3;
+
+/// Why there is no answer, or none that can be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FetchError {
+    /// The guard does not let us go there; trying again changes nothing.
+    #[error("{0}")]
+    Forbidden(#[from] PolicyError),
+    /// No connection, no answer in time, or an answer cut short.
+    #[error("{0}")]
+    Unreachable(String),
+    /// An answer other than success.
+    #[error("it answered {0}")]
+    Status(u16),
+    #[error("its answer has more than {MAX_DOCUMENT} bytes")]
+    TooLarge,
+    #[error("it redirected more than {MAX_REDIRECTS} times, or to nowhere")]
+    Redirects,
+}
+
+/// A document that a GET brought.
+#[derive(Debug, Clone)]
+pub struct Document {
+    /// Where it came from at last, after redirects.
+    pub url: String,
+    pub content_type: String,
+    pub body: Bytes,
+}
+
+/// The answer to a POST.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    pub status: u16,
+    /// Seconds or an HTTP date, as it was sent.
+    pub retry_after: Option<String>,
+    /// The beginning of the body, at most 4 KiB.
+    pub body: Bytes,
+}
+
+/// The guarded client. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Fetcher {
+    client: Client,
+    policy: Arc<Policy>,
+}
+
+impl Fetcher {
+    /// A client under a policy.
+    ///
+    /// # Errors
+    /// Where the TLS roots of this machine cannot be read.
+    pub fn new(policy: Policy) -> Result<Self, reqwest::Error> {
+        // The process may have chosen a provider before; either way there is one now.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let policy = Arc::new(policy);
+        let client = Client::builder()
+            .user_agent(concat!("fed-sx/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            // A proxy would resolve names itself, past the guard.
+            .no_proxy()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(TIMEOUT)
+            .pool_max_idle_per_host(16)
+            .dns_resolver(Arc::new(resolver::GuardedResolver::new(policy.clone())))
+            .build()?;
+        Ok(Self { client, policy })
+    }
+
+    /// The rules that this client keeps.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Fetches a document.
+    ///
+    /// # Errors
+    /// [`FetchError`]
+    pub async fn get(&self, url: &str, accept: &str) -> Result<Document, FetchError> {
+        tokio::time::timeout(DOCUMENT_TIMEOUT, self.follow(url, accept))
+            .await
+            .unwrap_or_else(|_| Err(FetchError::Unreachable("no answer in time".to_owned())))
+    }
+
+    async fn follow(&self, url: &str, accept: &str) -> Result<Document, FetchError> {
+        let mut url = self.policy.check(url)?;
+        for _ in 0..=MAX_REDIRECTS {
+            let response = self
+                .client
+                .get(url.clone())
+                .header("accept", accept)
+                .send()
+                .await
+                .map_err(|error| unreachable(&error))?;
+            let status = response.status();
+            if status.is_redirection() {
+                url = self
+                    .policy
+                    .check(redirect_target(&response).ok_or(FetchError::Redirects)?.as_str())?;
+                continue;
+            }
+            if !status.is_success() {
+                return Err(FetchError::Status(status.as_u16()));
+            }
+            let content_type = header(&response, "content-type").unwrap_or_default();
+            let body = read(response, MAX_DOCUMENT).await?.ok_or(FetchError::TooLarge)?;
+            return Ok(Document {
+                url: url.into(),
+                content_type,
+                body,
+            });
+        }
+        Err(FetchError::Redirects)
+    }
+
+    /// Posts a body; redirects are not followed. Any answer is an [`Answer`].
+    ///
+    /// # Errors
+    /// [`FetchError::Forbidden`] and [`FetchError::Unreachable`]
+    pub async fn post(&self, url: &str, headers: http::HeaderMap, body: Bytes) -> Result<Answer, FetchError> {
+        let url = self.policy.check(url)?;
+        let response = self
+            .client
+            .request(Method::POST, url)
+            .headers(headers)
+            .body(body)
+            .send()
+            .await
+            .map_err(|error| unreachable(&error))?;
+        let status = response.status().as_u16();
+        let retry_after = header(&response, "retry-after");
+        // The status is the answer; a body that is cut short or too long takes nothing from it.
+        let body = read(response, MAX_ANSWER)
+            .await
+            .ok()
+            .flatten()
+            .unwrap_or_default();
+        Ok(Answer {
+            status,
+            retry_after,
+            body,
+        })
+    }
+}
+
+fn header(response: &Response, name: &str) -> Option<String> {
+    response
+        .headers()
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .map(str::to_owned)
+}
+
+fn redirect_target(response: &Response) -> Option<Url> {
+    response.url().join(&header(response, "location")?).ok()
+}
+
+/// The body, or none where it is larger than the limit.
+async fn read(mut response: Response, limit: usize) -> Result<Option<Bytes>, FetchError> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(&error))? {
+        if body.len() + chunk.len() > limit {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body.freeze()))
+}
+
+/// The innermost cause, which is the one a reader can act on: `Connection refused (os error 111)`.
+fn unreachable(error: &reqwest::Error) -> FetchError {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        if let Some(refused) = source.downcast_ref::<PolicyError>() {
+            return FetchError::Forbidden(refused.clone());
+        }
+        cause = source;
+    }
+    FetchError::Unreachable(if error.is_timeout() {
+        "no answer in time".to_owned()
+    } else {
+        cause.to_string()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, http::StatusCode, routing::get};
+
+    use super::*;
+
+    async fn serve(router: Router) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        origin
+    }
+
+    fn fetcher(plain: &[&str]) -> Fetcher {
+        Fetcher::new(Policy::new(plain.iter().map(|origin| (*origin).to_owned())).unwrap()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_listed_peer_is_fetched_and_a_stranger_on_loopback_is_not() {
+        let origin = serve(Router::new().route("/", get(|| async { "hello" }))).await;
+        let document = fetcher(&[&origin]).get(&origin, "*/*").await.unwrap();
+        assert_eq!(&document.body[..], b"hello");
+        assert!(matches!(
+            fetcher(&[]).get(&origin, "*/*").await,
+            Err(FetchError::Forbidden(_))
+        ));
+    }
+
+    #[tokio::test]
+    async fn a_redirect_to_a_private_address_is_refused() {
+        let to = [("location", "http://10.0.0.1/secret")];
+        let origin =
+            serve(Router::new().route("/", get(move || async move { (StatusCode::FOUND, to) }))).await;
+        assert!(matches!(
+            fetcher(&[&origin]).get(&origin, "*/*").await,
+            Err(FetchError::Forbidden(_))
+        ));
+    }
+
+    #[tokio::test]
+    async fn a_name_that_resolves_to_loopback_is_refused() {
+        assert!(matches!(
+            fetcher(&[]).get("https://localhost:1/", "*/*").await,
+            Err(FetchError::Forbidden(PolicyError::PrivateAddress(_)))
+        ));
+    }
+
+    #[tokio::test]
+    async fn an_endless_document_is_cut_off() {
+        let origin = serve(Router::new().route("/", get(|| async { vec![b'x'; MAX_DOCUMENT + 1] }))).await;
+        assert_eq!(
+            fetcher(&[&origin]).get(&origin, "*/*").await.unwrap_err(),
+            FetchError::TooLarge
+        );
+    }
+
+    #[tokio::test]
+    async fn an_endless_redirect_ends() {
+        let router = Router::new().route("/", get(|| async { (StatusCode::FOUND, [("location", "/")]) }));
+        let origin = serve(router).await;
+        assert_eq!(
+            fetcher(&[&origin]).get(&origin, "*/*").await.unwrap_err(),
+            FetchError::Redirects
+        );
+    }
+
+    #[tokio::test]
+    async fn a_closed_port_is_unreachable_with_its_cause() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        let error = fetcher(&[&origin]).get(&origin, "*/*").await.unwrap_err();
+        assert!(
+            matches!(&error, FetchError::Unreachable(cause) if cause.contains("refused")),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,160 @@
+//! Who calls: every internal call carries a role's token, and the trace it belongs to.
+
+use std::{collections::HashMap, sync::Arc};
+
+use subtle::ConstantTimeEq as _;
+use tonic::{Request, Status, metadata::MetadataValue, service::Interceptor};
+
+use crate::{
+    code::{Code, Refusal},
+    telemetry,
+};
+
+/// The part that a caller plays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    Gateway,
+    Log,
+    Projection,
+    Delivery,
+    Site,
+    /// People at the command line, and the operator of custom resources.
+    Operator,
+}
+
+impl Role {
+    pub const ALL: [Self; 6] = [
+        Self::Gateway,
+        Self::Log,
+        Self::Projection,
+        Self::Delivery,
+        Self::Site,
+        Self::Operator,
+    ];
+
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Gateway => "gateway",
+            Self::Log => "log",
+            Self::Projection => "projection",
+            Self::Delivery => "delivery",
+            Self::Site => "site",
+            Self::Operator => "operator",
+        }
+    }
+}
+
+/// The tokens of a domain, one a role.
+#[derive(Clone)]
+pub struct Tokens(Arc<HashMap<Role, String>>);
+
+impl Tokens {
+    #[must_use]
+    pub fn new(tokens: HashMap<Role, String>) -> Self {
+        Self(Arc::new(tokens))
+    }
+
+    /// Random ones, for a domain that runs in one process.
+    #[must_use]
+    pub fn generate() -> Self {
+        Self::new(
+            Role::ALL
+                .into_iter()
+                .map(|role| (role, crate::keyring::MasterKey::generate().to_string()))
+                .collect(),
+        )
+    }
+
+    /// A role's token.
+    #[must_use]
+    pub fn of(&self, role: Role) -> Option<&str> {
+        self.0.get(&role).map(String::as_str)
+    }
+
+    fn role(&self, presented: &str) -> Option<Role> {
+        self.0
+            .iter()
+            .find(|(_, token)| bool::from(token.as_bytes().ct_eq(presented.as_bytes())))
+            .map(|(role, _)| *role)
+    }
+}
+
+impl std::fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tokens(…)")
+    }
+}
+
+/// The client's side: puts the token and the current trace context on every call.
+#[derive(Debug, Clone)]
+pub struct Credentials(Option<MetadataValue<tonic::metadata::Ascii>>);
+
+impl Credentials {
+    /// Credentials of a token; one that cannot stand in a header is sent as none and refused by the server.
+    #[must_use]
+    pub fn new(token: &str) -> Self {
+        Self(MetadataValue::try_from(format!("Bearer {token}")).ok())
+    }
+
+    /// Credentials of a role.
+    #[must_use]
+    pub fn of(tokens: &Tokens, role: Role) -> Self {
+        Self::new(tokens.of(role).unwrap_or_default())
+    }
+}
+
+impl Interceptor for Credentials {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(token) = &self.0 {
+            request.metadata_mut().insert("authorization", token.clone());
+        }
+        if let Some(traceparent) = telemetry::current_traceparent()
+            && let Ok(value) = MetadataValue::try_from(traceparent)
+        {
+            request.metadata_mut().insert("traceparent", value);
+        }
+        Ok(request)
+    }
+}
+
+/// The server's side: refuses unknown tokens and tells the handler the [`Role`] (in the request's extensions).
+#[derive(Debug, Clone)]
+pub struct Guard(pub Tokens);
+
+impl Interceptor for Guard {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        let role = request
+            .metadata()
+            .get("authorization")
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.strip_prefix("Bearer "))
+            .and_then(|token| self.0.role(token))
+            .ok_or_else(|| Refusal::new(Code::Unauthenticated, "a role's token is needed"))?;
+        request.extensions_mut().insert(role);
+        Ok(request)
+    }
+}
+
+/// The role of a request that [`Guard`] let through.
+///
+/// # Errors
+/// [`Code::Unauthenticated`] where no guard stands before the handler.
+pub fn role<T>(request: &Request<T>) -> Result<Role, Refusal> {
+    request
+        .extensions()
+        .get::<Role>()
+        .copied()
+        .ok_or_else(|| Refusal::new(Code::Unauthenticated, "a role's token is needed"))
+}
+
+/// The caller's trace context, empty where it sent none.
+#[must_use]
+pub fn traceparent<T>(request: &Request<T>) -> String {
+    request
+        .metadata()
+        .get("traceparent")
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+        .to_owned()
+}
