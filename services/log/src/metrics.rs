@@ -1,0 +1,65 @@
+//! What the log measures of itself.
+
+use fedsx_kernel::stream::Stream;
+use fedsx_proto::v1::Entry;
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, exponential_buckets,
+};
+
+/// The log's metrics. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    /// Seconds from a request's arrival to its answer, by call.
+    pub append_seconds: HistogramVec,
+    /// Requests refused, by call and code.
+    pub refusals: IntCounterVec,
+    batch_requests: Histogram,
+    entries: IntCounterVec,
+    head: IntGauge,
+}
+
+impl Metrics {
+    /// Registers them.
+    ///
+    /// # Errors
+    /// Where they are registered already.
+    pub fn register(registry: &fedsx_runtime::metrics::Metrics) -> prometheus::Result<Self> {
+        let seconds = HistogramOpts::new("fedsx_log_append_seconds", "Time until a write was answered")
+            .buckets(exponential_buckets(0.0005, 2.0, 15)?);
+        let batch = HistogramOpts::new("fedsx_log_batch_requests", "Requests written in one transaction")
+            .buckets(exponential_buckets(1.0, 2.0, 11)?);
+        let refusals = Opts::new("fedsx_log_refusals_total", "Writes that were refused");
+        let entries = Opts::new("fedsx_log_entries_total", "Entries appended by this process");
+        Ok(Self {
+            append_seconds: registry.register(HistogramVec::new(seconds, &["call"]))?,
+            refusals: registry.register(IntCounterVec::new(refusals, &["call", "code"]))?,
+            batch_requests: registry.register(Histogram::with_opts(batch))?,
+            entries: registry.register(IntCounterVec::new(entries, &["stream"]))?,
+            head: registry.register(IntGauge::new("fedsx_log_head", "The highest position of the log"))?,
+        })
+    }
+
+    /// The log reaches this far.
+    pub fn head(&self, position: u64) {
+        self.head.set(i64::try_from(position).unwrap_or(i64::MAX));
+    }
+
+    /// A batch was written.
+    pub fn committed(&self, requests: usize, entries: &[Entry]) {
+        self.batch_requests
+            .observe(f64::from(u32::try_from(requests).unwrap_or(u32::MAX)));
+        for entry in entries {
+            self.entries.with_label_values(&[kind(&entry.stream)]).inc();
+        }
+    }
+}
+
+fn kind(stream: &str) -> &'static str {
+    match Stream::parse(stream) {
+        Some(Stream::Outbox(_)) => "outbox",
+        Some(Stream::Inbox(_)) => "inbox",
+        Some(Stream::Flow(_)) => "flow",
+        Some(Stream::Domain) => "domain",
+        None => "unknown",
+    }
+}

@@ -1,0 +1,79 @@
+//! Requests as the plan takes them: parsed, checked and authorised already.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fedsx_kernel::{cid::Cid, draft::Draft, key::SigningKey};
+use fedsx_proto::v1::{KvChange, Meta};
+
+/// One request, all or nothing.
+#[derive(Debug, Clone)]
+pub enum Request {
+    Append(Append),
+    Publish(Box<Publish>),
+    /// No key twice.
+    Change(Vec<KvChange>),
+}
+
+/// Complete activities for one stream.
+#[derive(Debug, Clone)]
+pub struct Append {
+    pub stream: String,
+    pub expected: Expected,
+    /// At least one; no CID and no id twice.
+    pub entries: Vec<NewEntry>,
+    /// No key twice.
+    pub kv: Vec<KvChange>,
+}
+
+/// Where the caller expects the stream to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected {
+    Any,
+    /// At this version; 0: empty.
+    Version(u64),
+}
+
+/// A complete activity with what is known about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewEntry {
+    pub activity: Complete,
+    pub meta: Meta,
+}
+
+/// A complete activity, and what the log keeps of it beside its bytes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Complete {
+    pub body: Bytes,
+    pub cid: Cid,
+    /// Empty where it has none.
+    pub activity_id: String,
+    /// Whether it addresses the public.
+    pub public: bool,
+}
+
+/// A draft for a local actor's outbox.
+#[derive(Debug, Clone)]
+pub struct Publish {
+    /// `outbox/<actor>`
+    pub stream: String,
+    /// The local actor's id.
+    pub actor: String,
+    pub draft: Arc<Draft>,
+    pub idempotency_key: Option<String>,
+    /// No key twice, and none of the signing keys.
+    pub kv: Vec<KvChange>,
+    pub meta: Meta,
+    /// Where the draft makes an actor: the key drawn for it.
+    pub creates: Option<NewActorKey>,
+}
+
+/// The key of an actor that a draft makes.
+#[derive(Debug, Clone)]
+pub struct NewActorKey {
+    /// The new actor's id.
+    pub actor: String,
+    pub key: Arc<SigningKey>,
+    /// The same, sealed with the master key.
+    pub sealed: Bytes,
+}

@@ -1,0 +1,214 @@
+//! The contract's calls. Each is checked and parsed on the caller's own task; only what is sound waits for a batch.
+
+use std::sync::Arc;
+
+use fedsx_kernel::origin::Origin;
+use fedsx_proto::v1::{
+    AppendRequest, AppendResponse, ChangeKvRequest, ChangeKvResponse, DescribeRequest, DescribeResponse,
+    Entry, GetKvRequest, GetKvResponse, GetRequest, ListKvRequest, ListKvResponse, PublishRequest,
+    PublishResponse, ReadRequest, ReadResponse, SubscribeRequest, SubscribeResponse, log_server::Log,
+};
+use fedsx_runtime::{
+    code::{Code, Refusal},
+    shutdown::Shutdown,
+    telemetry,
+    token::{self, Role},
+};
+use tokio::sync::watch;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+use tracing::{Instrument as _, Span};
+
+use crate::{
+    Tuning,
+    authority::{self, Action},
+    commit::Committer,
+    keys::{Entropy, Keys},
+    metrics::Metrics,
+    plan::{self, Answer},
+    store::Store,
+    subscribe,
+};
+
+mod append;
+mod kv;
+mod meta;
+mod publish;
+mod read;
+
+/// Bytes of bodies that are parsed in less time than it takes to hand them to another thread and back.
+const PARSED_AT_ONCE: usize = 32 << 10;
+
+/// The log's gRPC service. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct LogService {
+    pub(crate) origin: Origin,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) committer: Committer,
+    pub(crate) head: watch::Receiver<u64>,
+    pub(crate) tuning: Tuning,
+    pub(crate) metrics: Metrics,
+    pub(crate) shutdown: Shutdown,
+}
+
+impl LogService {
+    /// Submits a request, counting how it went.
+    async fn write(
+        &self,
+        call: &str,
+        request: Result<(plan::Request, usize), Refusal>,
+    ) -> Result<Answer, Refusal> {
+        let timer = self
+            .metrics
+            .append_seconds
+            .with_label_values(&[call])
+            .start_timer();
+        let answer = match request {
+            Ok((request, bytes)) => self.committer.submit(request, bytes).await,
+            Err(refusal) => Err(refusal),
+        };
+        timer.observe_duration();
+        if let Err(refusal) = &answer {
+            self.metrics
+                .refusals
+                .with_label_values(&[call, refusal.code.as_str()])
+                .inc();
+        }
+        answer
+    }
+}
+
+/// Parses a request: where it is large, on a thread that others do not wait for.
+async fn parse<T: Send + 'static>(
+    bytes: usize,
+    parse: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    if bytes <= PARSED_AT_ONCE {
+        return parse();
+    }
+    let span = Span::current();
+    let parsed = tokio::task::spawn_blocking(move || span.in_scope(parse)).await;
+    parsed.unwrap_or_else(|died| {
+        tracing::error!("a thread that parses has died: {died}");
+        Err(Refusal::new(Code::Internal, "the request could not be parsed"))
+    })
+}
+
+/// The answer to a request that cannot be answered so: a fault of the plan.
+fn unexpected(answer: &Answer) -> Refusal {
+    tracing::error!(?answer, "the plan gave an answer that does not fit its request");
+    Refusal::new(
+        Code::Internal,
+        "the log made an answer that does not fit the request",
+    )
+}
+
+/// Makes the span of a call part of its caller's trace, and tells the span's own context.
+fn trace<T>(span: &Span, request: &Request<T>) -> String {
+    let caller = token::traceparent(request);
+    telemetry::continue_trace(span, &caller);
+    telemetry::traceparent(span).unwrap_or(caller)
+}
+
+fn kv_role<T>(request: &Request<T>, space: &str) -> Result<Role, Refusal> {
+    let role = token::role(request)?;
+    authority::check(role, Action::ReadKv { space })?;
+    Ok(role)
+}
+
+#[tonic::async_trait]
+impl Log for LogService {
+    type SubscribeStream = ReceiverStream<Result<SubscribeResponse, Status>>;
+
+    async fn describe(
+        &self,
+        request: Request<DescribeRequest>,
+    ) -> Result<Response<DescribeResponse>, Status> {
+        token::role(&request)?;
+        Ok(Response::new(read::describe(self).await?))
+    }
+
+    async fn append(&self, request: Request<AppendRequest>) -> Result<Response<AppendResponse>, Status> {
+        let role = token::role(&request)?;
+        let span = tracing::info_span!(
+            "fedsx.v1.Log/Append",
+            otel.kind = "server",
+            rpc.system = "grpc",
+            rpc.service = "fedsx.v1.Log",
+            rpc.method = "Append",
+            fedsx.role = role.as_str(),
+            fedsx.stream = %request.get_ref().stream,
+            fedsx.position = tracing::field::Empty,
+            activitypub.activity.id = tracing::field::Empty,
+        );
+        let traceparent = trace(&span, &request);
+        let work = append::append(self, role, request.into_inner(), traceparent);
+        Ok(Response::new(work.instrument(span).await?))
+    }
+
+    async fn publish(&self, request: Request<PublishRequest>) -> Result<Response<PublishResponse>, Status> {
+        let role = token::role(&request)?;
+        let span = tracing::info_span!(
+            "fedsx.v1.Log/Publish",
+            otel.kind = "server",
+            rpc.system = "grpc",
+            rpc.service = "fedsx.v1.Log",
+            rpc.method = "Publish",
+            fedsx.role = role.as_str(),
+            activitypub.actor.id = tracing::field::Empty,
+            activitypub.activity.type = tracing::field::Empty,
+            fedsx.position = tracing::field::Empty,
+            activitypub.activity.id = tracing::field::Empty,
+        );
+        let traceparent = trace(&span, &request);
+        let work = publish::publish(self, role, request.into_inner(), traceparent);
+        Ok(Response::new(work.instrument(span).await?))
+    }
+
+    async fn get(&self, request: Request<GetRequest>) -> Result<Response<Entry>, Status> {
+        token::role(&request)?;
+        Ok(Response::new(read::get(self, request.into_inner()).await?))
+    }
+
+    async fn read(&self, request: Request<ReadRequest>) -> Result<Response<ReadResponse>, Status> {
+        token::role(&request)?;
+        Ok(Response::new(read::read(self, request.into_inner()).await?))
+    }
+
+    async fn subscribe(
+        &self,
+        request: Request<SubscribeRequest>,
+    ) -> Result<Response<Self::SubscribeStream>, Status> {
+        token::role(&request)?;
+        Ok(Response::new(
+            subscribe::subscribe(
+                Arc::clone(&self.store),
+                self.tuning.clone(),
+                self.head.clone(),
+                &self.shutdown,
+                request.into_inner().after,
+            )
+            .await?,
+        ))
+    }
+
+    async fn get_kv(&self, request: Request<GetKvRequest>) -> Result<Response<GetKvResponse>, Status> {
+        kv_role(&request, &request.get_ref().space)?;
+        Ok(Response::new(kv::get(self, &request.into_inner()).await?))
+    }
+
+    async fn list_kv(&self, request: Request<ListKvRequest>) -> Result<Response<ListKvResponse>, Status> {
+        kv_role(&request, &request.get_ref().space)?;
+        Ok(Response::new(kv::list(self, request.into_inner()).await?))
+    }
+
+    async fn change_kv(
+        &self,
+        request: Request<ChangeKvRequest>,
+    ) -> Result<Response<ChangeKvResponse>, Status> {
+        let role = token::role(&request)?;
+        Ok(Response::new(kv::change(self, role, request.into_inner()).await?))
+    }
+}

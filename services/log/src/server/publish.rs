@@ -1,0 +1,154 @@
+//! Publish: a draft of a local actor, to be sealed in the batch.
+
+use std::sync::Arc;
+
+use fedsx_kernel::{actor::NewActor, draft::Draft, key::SigningKey, origin::Origin, stream::Stream};
+use fedsx_proto::v1::{PublishRequest, PublishResponse, publish_response::Outcome};
+use fedsx_runtime::{
+    code::{Code, Refusal},
+    token::Role,
+};
+use serde_json::Value;
+
+use super::{
+    LogService,
+    append::{appended, duplicate},
+    kv, meta, unexpected,
+};
+use crate::{
+    authority::{self, Action},
+    limits::{self, MAX_DRAFT_KEY, MAX_ID},
+    plan::{Answer, NewActorKey, Publish, Request},
+    refusal,
+};
+
+pub(super) async fn publish(
+    log: &LogService,
+    role: Role,
+    request: PublishRequest,
+    traceparent: String,
+) -> Result<PublishResponse, Refusal> {
+    let service = log.clone();
+    let parsed = super::parse(request.draft.len(), move || {
+        parse(&service, role, request, &traceparent)
+    })
+    .await;
+    let outcome = match log.write("Publish", parsed).await? {
+        Answer::Appended(placed) => Outcome::Appended(appended(placed)),
+        Answer::Duplicate(placed) => Outcome::Duplicate(duplicate(placed)),
+        Answer::KvConflict(conflict) => Outcome::KvConflict(conflict),
+        answer @ (Answer::Conflict { .. } | Answer::Changed) => return Err(unexpected(&answer)),
+    };
+    Ok(PublishResponse {
+        outcome: Some(outcome),
+    })
+}
+
+/// The request as the plan takes it, and its size in bytes.
+fn parse(
+    log: &LogService,
+    role: Role,
+    request: PublishRequest,
+    traceparent: &str,
+) -> Result<(Request, usize), Refusal> {
+    authority::check(role, Action::Publish)?;
+    kv::check(role, &request.kv)?;
+    if !request.idempotency_key.is_empty() {
+        limits::name("idempotency_key", &request.idempotency_key, MAX_DRAFT_KEY)?;
+    }
+    let actor = local_actor(&log.origin, &request.actor)?;
+    let bytes = request.draft.len() + kv::bytes(&request.kv);
+    let draft = Draft::parse(&request.draft).map_err(refusal::draft)?;
+    let span = tracing::Span::current();
+    span.record("activitypub.actor.id", actor.as_str());
+    span.record("activitypub.activity.type", draft.verb());
+    let (draft, creates) = if log.origin.is_base(&actor) {
+        new_actor(log, draft)?
+    } else {
+        (draft, None)
+    };
+    let publish = Publish {
+        stream: Stream::Outbox(actor.clone()).to_string(),
+        actor,
+        draft: Arc::new(draft),
+        idempotency_key: Some(request.idempotency_key).filter(|key| !key.is_empty()),
+        kv: request.kv,
+        meta: meta::complete(request.meta, traceparent)?,
+        creates,
+    };
+    Ok((Request::Publish(Box::new(publish)), bytes))
+}
+
+/// The id of the actor that a caller names by its id, by its name alone, or, the base, by nothing.
+fn local_actor(origin: &Origin, named: &str) -> Result<String, Refusal> {
+    if named.is_empty() || origin.is_base(named) {
+        return Ok(origin.base());
+    }
+    limits::name("actor", named, MAX_ID)?;
+    let id = if named.contains("://") {
+        named.to_owned()
+    } else {
+        origin.actor(named)
+    };
+    match origin.actor_name(&id) {
+        Some(_) => Ok(id),
+        None => Err(Refusal::new(
+            Code::NotFound,
+            format!("{named} is no actor of {origin}"),
+        )),
+    }
+}
+
+/// A `Create` of an actor by the base: draws the actor's key, and completes its document.
+fn new_actor(log: &LogService, draft: Draft) -> Result<(Draft, Option<NewActorKey>), Refusal> {
+    let object = draft.document().get("object").and_then(Value::as_object);
+    let Some(object) = object.filter(|_| draft.verb() == "Create") else {
+        return Ok((draft, None));
+    };
+    let Some(new) = NewActor::from_object(object).map_err(refusal::actor)? else {
+        return Ok((draft, None));
+    };
+    let actor = new.id(&log.origin);
+    let key = SigningKey::from_seed(&log.entropy.seed());
+    let sealed = log.keys.seal(&actor, &key).map_err(|error| {
+        tracing::error!(%actor, "a new actor's key could not be sealed: {error}");
+        Refusal::new(Code::Internal, "the new actor's key could not be sealed")
+    })?;
+    let draft = draft.with_object(new.document(&log.origin, &key.verifying_key()));
+    Ok((
+        draft,
+        Some(NewActorKey {
+            actor,
+            key: Arc::new(key),
+            sealed: sealed.into(),
+        }),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_actor_is_named_by_id_or_name_and_the_base_by_nothing() {
+        let origin: Origin = "https://blog.example".parse().unwrap();
+        let alice = Ok("https://blog.example/actors/alice".to_owned());
+        let base = Ok("https://blog.example/".to_owned());
+        assert_eq!(local_actor(&origin, "alice"), alice);
+        assert_eq!(local_actor(&origin, "https://blog.example/actors/alice"), alice);
+        assert_eq!(local_actor(&origin, ""), base);
+        assert_eq!(local_actor(&origin, "https://blog.example"), base);
+        assert_eq!(local_actor(&origin, "https://blog.example/"), base);
+        for stranger in [
+            "https://events.example/actors/bob",
+            "alice/inbox",
+            "https://blog.example/objects/1",
+        ] {
+            assert_eq!(
+                local_actor(&origin, stranger).unwrap_err().code,
+                Code::NotFound,
+                "{stranger}"
+            );
+        }
+    }
+}

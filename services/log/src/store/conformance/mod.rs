@@ -1,0 +1,95 @@
+//! What every backend must pass. The suite speaks to the whole service, by the calls of the contract: a store is right
+//! when the log on it is.
+//!
+//! A backend joins by `conformance!(module, type)` beside the others below, where the type is a [`Backend`].
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::store::Store;
+
+mod appends;
+mod crash;
+pub(crate) mod faults;
+pub(crate) mod harness;
+mod kv;
+mod model;
+mod pages;
+mod random;
+mod sealing;
+mod subscriptions;
+
+/// A place that outlives the stores that are opened on it.
+#[async_trait]
+pub(crate) trait Backend: Send + Sync + Sized {
+    /// One with nothing in it.
+    async fn empty() -> Self;
+
+    /// Opens a store, with all that was committed before.
+    async fn open(&self) -> Arc<dyn Store>;
+}
+
+/// A SQLite file.
+struct File(tempfile::TempDir);
+
+#[async_trait]
+impl Backend for File {
+    async fn empty() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    async fn open(&self) -> Arc<dyn Store> {
+        Arc::new(super::sqlite::open(self.0.path().join("log.db")).await.unwrap())
+    }
+}
+
+/// SQLite in memory: what outlives the service here is the store itself.
+struct Memory(super::sqlite::Sqlite);
+
+#[async_trait]
+impl Backend for Memory {
+    async fn empty() -> Self {
+        Self(super::sqlite::memory().await.unwrap())
+    }
+
+    async fn open(&self) -> Arc<dyn Store> {
+        Arc::new(self.0.clone())
+    }
+}
+
+macro_rules! conformance {
+    ($name:ident, $backend:ty, [$($suite:ident: $($test:ident),+;)+]) => {
+        mod $name {
+            use super::*;
+            $($(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    $suite::$test(&<$backend>::empty().await).await;
+                }
+            )+)+
+        }
+    };
+    ($name:ident, $backend:ty) => {
+        conformance!($name, $backend, [
+            appends: concurrent_appends_are_gapless_and_versioned, one_of_many_that_expect_the_same_version_wins,
+                duplicates_are_told_by_cid_by_id_and_by_draft_key, what_does_not_belong_is_refused,
+                a_request_that_is_refused_harms_no_neighbour;
+            kv: compare_and_set_counts_every_increment, kv_changes_with_its_append_or_not_at_all,
+                versions_rise_over_deletes_and_restarts, lists_go_by_prefix_and_page, signing_keys_are_for_signers;
+            pages: pages_go_both_ways, pages_of_the_public_only, positions_are_answered_exactly,
+                totals_count_the_filter, a_page_is_bounded_in_bytes, entries_are_found_by_each_of_their_names;
+            sealing: a_chain_is_strictly_ordered_and_linked, many_writers_of_one_actor_never_conflict,
+                actors_come_to_be_by_a_create, a_sealed_activity_verifies_with_its_actors_key,
+                another_origin_or_master_key_is_told_at_the_start;
+            subscriptions: what_is_there_then_what_comes, a_subscription_goes_on_after_a_restart,
+                what_another_process_appends_is_seen, a_slow_consumer_gets_everything_in_bounded_batches,
+                a_cursor_beyond_the_log_is_refused;
+            crash: a_crash_at_any_call_loses_and_repeats_nothing;
+            random: outcomes_are_those_of_a_simple_model;
+        ]);
+    };
+}
+
+conformance!(sqlite_file, File);
+conformance!(sqlite_memory, Memory);
