@@ -1,0 +1,193 @@
+//! Reads what the decision about a Follow needs, and publishes the answer.
+
+use std::{sync::Arc, time::Duration};
+
+use fedsx_kernel::origin::Origin;
+use fedsx_proto::v1::{PublishRequest, publish_response::Outcome};
+use fedsx_runtime::{
+    code::{Code, Refusal},
+    telemetry,
+};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use serde::de::DeserializeOwned;
+use tracing::Instrument as _;
+
+use super::{
+    ReactError,
+    follow::{self, Asked},
+};
+use crate::{
+    entry::Entry,
+    measure::Measures,
+    progress::Progress,
+    shard::ShardId,
+    source::{self, Source, SourceError},
+    store::Store,
+    views::{actors, followers},
+};
+
+/// Answers that are published at once.
+const ABREAST: usize = 32;
+/// How long the views are waited for before the lease is looked after again.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Answers Follows.
+#[derive(Debug)]
+pub(crate) struct Answers {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) source: Source,
+    pub(crate) origin: Origin,
+    pub(crate) progress: Progress,
+    pub(crate) measures: Measures,
+}
+
+impl Answers {
+    /// Does what the entries ask for, judged by views that have seen at least `floor`. True where one asked for anything.
+    pub(super) async fn react(&self, entries: &[&Entry], floor: u64) -> Result<bool, ReactError> {
+        let asked: Vec<Asked> = entries
+            .iter()
+            .filter_map(|entry| follow::asked(entry, &self.origin))
+            .collect();
+        let answers: Vec<_> = asked.iter().map(|asked| self.answer(asked, floor)).collect();
+        stream::iter(answers)
+            .buffered(ABREAST)
+            .try_collect::<()>()
+            .await?;
+        Ok(!asked.is_empty())
+    }
+
+    async fn answer(&self, asked: &Asked, floor: u64) -> Result<(), ReactError> {
+        let span = tracing::info_span!("react", position = asked.position, follower = asked.follower);
+        telemetry::continue_trace(&span, &asked.traceparent);
+        async {
+            let at_least = floor.max(asked.position);
+            let key = followers::key(&asked.followed, &asked.follower);
+            let actor = self.row(actors::NAME, &asked.followed, at_least).await?;
+            let relation = self.row(followers::NAME, &key, at_least).await?;
+            match follow::answer(asked, actor.as_ref(), relation.as_ref()) {
+                Some(request) => self.publish(asked, request).await,
+                None => {
+                    self.measures.answered("none");
+                    Ok(())
+                }
+            }
+        }
+        .instrument(span)
+        .await
+    }
+
+    async fn row<T: DeserializeOwned>(
+        &self,
+        view: &'static str,
+        key: &str,
+        at_least: u64,
+    ) -> Result<Option<T>, ReactError> {
+        let shard = ShardId::of(view, key);
+        let read = || async { Ok(self.store.row(&shard, key).await?.unwrap_or_default()) };
+        let row = self.progress.reach(at_least, PATIENCE, read).await;
+        let decoded = row
+            .map_err(ReactError::Views)?
+            .map(|row| serde_json::from_slice(&row.value));
+        decoded.transpose().map_err(|error| ReactError::Row {
+            view,
+            key: key.to_owned(),
+            problem: error.to_string(),
+        })
+    }
+
+    async fn publish(&self, asked: &Asked, request: PublishRequest) -> Result<(), ReactError> {
+        let mut client = self.source.client.clone();
+        let refused = |refusal| ReactError::Refused {
+            position: asked.position,
+            refusal,
+        };
+        let published = match source::within(client.publish(request)).await {
+            Ok(published) => published.into_inner(),
+            Err(SourceError::Refused(refusal)) => return Err(refused(refusal)),
+            Err(error) => return Err(error.into()),
+        };
+        match published.outcome {
+            Some(Outcome::Appended(_)) => {
+                tracing::info!(
+                    follower = asked.follower,
+                    followed = asked.followed,
+                    "a Follow is accepted"
+                );
+                self.measures.answered("accept");
+            }
+            Some(Outcome::Duplicate(_)) => self.measures.answered("duplicate"),
+            Some(Outcome::KvConflict(_)) | None => {
+                let detail = "the log answered what it was not asked";
+                return Err(refused(Refusal::new(Code::Internal, detail)));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fedsx_runtime::metrics::Metrics;
+    use jiff::SignedDuration;
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        entry::Item,
+        shard::{apply, lease::Lease},
+        store::Group,
+        testing::{ALICE, BASE, BOB, Story, log::TestLog, node, origin, person, views},
+    };
+
+    /// What is judged again, after a crash or a replay, is judged by all that was logged in the meantime.
+    #[tokio::test]
+    async fn waits_for_views_that_know_what_was_answered() {
+        let mut story = Story::default();
+        story.published(BASE, json!({"type": "Create", "object": person("alice", false)}));
+        let follow = story.received(BOB, json!({"type": "Follow", "object": ALICE}));
+        story.published(ALICE, json!({"type": "Reject", "object": follow.id()}));
+        let (log, store, progress) = (TestLog::new(&story), node::store().await, Progress::default());
+        let shards = views()
+            .iter()
+            .flat_map(|view| ShardId::all(view.name()))
+            .collect();
+        let group = Group {
+            name: "views".to_owned(),
+            shards,
+        };
+        store.declare(&group.shards).await.unwrap();
+        let leases = store
+            .hold(&group, "a", SignedDuration::from_secs(60))
+            .await
+            .unwrap();
+        let source = Source {
+            client: log.serve(),
+            origin: origin(),
+        };
+        let items = source
+            .items(story.entries.clone(), source::References::LookUp)
+            .await
+            .unwrap();
+        let fold = async |leases: Vec<Lease>, items: &[Item]| {
+            let applied = apply::apply(&*store, &views(), &leases, items.into())
+                .await
+                .unwrap();
+            apply::after(leases, &applied)
+        };
+        let leases = fold(leases, &items[..2]).await;
+        let answers = Answers {
+            store: store.clone(),
+            source: source.clone(),
+            origin: origin(),
+            progress: progress.clone(),
+            measures: Measures::register(&Metrics::default()).unwrap(),
+        };
+        let asked = [items[1].content.as_ref().unwrap()];
+        let (reacted, _) = tokio::join!(answers.react(&asked, 3), async {
+            fold(leases, &items[2..]).await;
+            progress.moved();
+        });
+        assert!(reacted.unwrap());
+        assert_eq!(log.published(), []);
+    }
+}

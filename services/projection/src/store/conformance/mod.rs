@@ -1,0 +1,126 @@
+//! What every store must do. A backend runs it by [`suite`] with a function that opens a [`Fixture`].
+
+use std::sync::Arc;
+
+use fedsx_runtime::clock::ManualClock;
+use jiff::SignedDuration;
+
+use super::{Advance, Change, Group, PageQuery, Store};
+use crate::shard::{Digest, ShardId, lease::Lease};
+
+pub(crate) mod leases;
+pub(crate) mod reads;
+pub(crate) mod writes;
+
+pub(crate) const TERM: SignedDuration = SignedDuration::from_secs(15);
+
+/// A fresh store as two processes see it, by a clock that the test moves.
+#[derive(Debug)]
+pub(crate) struct Fixture {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) other: Arc<dyn Store>,
+    pub(crate) clock: ManualClock,
+    /// What must live as long as the store.
+    pub(crate) _keep: Option<tempfile::TempDir>,
+}
+
+/// The tests, one by one, for a backend: `suite!(open)`.
+macro_rules! suite {
+    ($open:path: $($room:ident { $($test:ident),* $(,)? })*) => {
+        $($(
+            #[tokio::test]
+            async fn $test() {
+                $crate::store::conformance::$room::$test($open().await).await;
+            }
+        )*)*
+    };
+    ($open:path) => {
+        $crate::store::conformance::suite! { $open:
+            leases {
+                a_declared_shard_is_taken_once,
+                leases_expire_by_the_stores_clock,
+                workers_share_evenly,
+                who_resigns_leaves_everything,
+                groups_do_not_share,
+                turns_at_the_same_time_never_give_one_lease_twice,
+            }
+            writes {
+                an_advance_moves_the_shard_and_writes_its_rows,
+                a_stale_epoch_writes_nothing,
+                nothing_is_applied_twice,
+                shards_are_fenced_one_by_one,
+                a_halted_shard_says_why_until_it_moves,
+                large_batches_are_written_whole,
+            }
+            reads {
+                rows_are_found_by_key_and_by_peer,
+                a_page_is_in_the_order_of_bytes,
+                a_page_ends_at_its_bytes,
+                a_prefix_is_no_pattern,
+                a_view_is_as_far_as_its_last_shard,
+                what_was_never_declared_is_told_apart,
+                rows_and_position_are_of_one_moment,
+            }
+        }
+    };
+}
+pub(crate) use suite;
+
+/// All shards of the view `v`.
+pub(crate) fn group() -> Group {
+    Group {
+        name: "views".to_owned(),
+        shards: ShardId::all("v").collect(),
+    }
+}
+
+/// The fixture with its shards declared, and one worker that holds them all.
+pub(crate) async fn held(fixture: &Fixture) -> Vec<Lease> {
+    fixture.store.declare(&group().shards).await.unwrap();
+    fixture.store.hold(&group(), "a", TERM).await.unwrap()
+}
+
+/// A step of the shard of these keys, from where the lease has it, that puts `{}` to each.
+pub(crate) fn step(lease: &Lease, position: u64, keys: &[&str]) -> Advance {
+    Advance {
+        shard: lease.shard.clone(),
+        epoch: lease.epoch,
+        from: lease.position,
+        position,
+        count: lease.count + 1,
+        digest: Digest([7; 32]),
+        halted: None,
+        changes: keys.iter().map(|key| put(key, position)).collect(),
+    }
+}
+
+pub(crate) fn put(key: &str, position: u64) -> Change {
+    Change {
+        key: key.to_owned(),
+        peer: None,
+        position,
+        value: Some(b"{}".to_vec()),
+    }
+}
+
+/// The lease of the shard that a key of `v` falls into.
+pub(crate) fn lease_of<'a>(leases: &'a [Lease], key: &str) -> &'a Lease {
+    let shard = ShardId::of("v", key);
+    leases.iter().find(|lease| lease.shard == shard).unwrap()
+}
+
+pub(crate) fn page(prefix: &str) -> PageQuery {
+    PageQuery {
+        view: "v".to_owned(),
+        prefix: prefix.to_owned(),
+        after: String::new(),
+        limit: 100,
+        max_bytes: 1 << 20,
+        count: true,
+    }
+}
+
+pub(crate) async fn keys(store: &dyn Store, query: &PageQuery) -> Vec<String> {
+    let page = store.page(query).await.unwrap().unwrap();
+    page.rows.into_iter().map(|row| row.key).collect()
+}

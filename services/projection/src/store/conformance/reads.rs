@@ -1,0 +1,159 @@
+//! What is read.
+
+use fedsx_kernel::origin::Origin;
+
+use super::{Fixture, held, keys, lease_of, page, put, step};
+use crate::{
+    shard::{ShardId, lease::Lease},
+    store::{Advance, PageQuery, Store},
+};
+
+/// Puts keys, each with what `change` makes of it, as the entry at position 1.
+async fn write(store: &dyn Store, leases: &[Lease], keys: &[&str]) {
+    let mut advances: Vec<Advance> = leases.iter().map(|lease| step(lease, 1, &[])).collect();
+    for key in keys {
+        let shard = &lease_of(leases, key).shard;
+        let advance = advances
+            .iter_mut()
+            .find(|advance| advance.shard == *shard)
+            .unwrap();
+        advance.changes.push(put(key, 1));
+    }
+    assert_eq!(store.commit(&advances).await.unwrap(), []);
+}
+
+pub(crate) async fn rows_are_found_by_key_and_by_peer(fixture: Fixture) {
+    let leases = held(&fixture).await;
+    let events: Origin = "https://events.example".parse().unwrap();
+    let mut advance = step(lease_of(&leases, "bob"), 1, &["bob"]);
+    advance.changes[0].peer = Some(events.clone());
+    let other = step(lease_of(&leases, "eve"), 1, &["eve"]);
+    fixture.store.commit(&[advance, other]).await.unwrap();
+    let found = |rows: Vec<crate::store::Row>| rows.into_iter().map(|row| row.key).collect::<Vec<_>>();
+    assert_eq!(
+        found(fixture.other.rows("v", &["bob", "zoe"]).await.unwrap()),
+        ["bob"]
+    );
+    assert_eq!(found(fixture.other.rows("w", &["bob"]).await.unwrap()), [""; 0]);
+    assert_eq!(
+        found(fixture.other.rows_of_peer("v", &events).await.unwrap()),
+        ["bob"]
+    );
+    assert_eq!(
+        found(fixture.other.rows_of_peer("w", &events).await.unwrap()),
+        [""; 0]
+    );
+}
+
+pub(crate) async fn a_page_is_in_the_order_of_bytes(fixture: Fixture) {
+    let leases = held(&fixture).await;
+    write(
+        &*fixture.store,
+        &leases,
+        &["b", "a", "é", "a/1", "B", "\u{10ffff}", "z"],
+    )
+    .await;
+    let store = &*fixture.other;
+    let order = ["B", "a", "a/1", "b", "z", "é", "\u{10ffff}"];
+    assert_eq!(keys(store, &page("")).await, order);
+    let mut paged = Vec::new();
+    let mut query = PageQuery { limit: 2, ..page("") };
+    loop {
+        let found = keys(store, &query).await;
+        let Some(last) = found.last() else { break };
+        query.after.clone_from(last);
+        paged.extend(found);
+    }
+    assert_eq!(paged, order);
+    let after = PageQuery {
+        after: "a".to_owned(),
+        ..page("a")
+    };
+    assert_eq!(keys(store, &after).await, ["a/1"]);
+    assert_eq!(
+        store.page(&after).await.unwrap().unwrap().total,
+        2,
+        "the count is the prefix's"
+    );
+}
+
+pub(crate) async fn a_page_ends_at_its_bytes(fixture: Fixture) {
+    let leases = held(&fixture).await;
+    write(&*fixture.store, &leases, &["a", "b", "c"]).await;
+    for (max_bytes, expected) in [(1, 1), (2, 1), (4, 2), (5, 2), (6, 3)] {
+        let query = PageQuery {
+            max_bytes,
+            ..page("")
+        };
+        assert_eq!(
+            keys(&*fixture.other, &query).await.len(),
+            expected,
+            "{max_bytes} bytes"
+        );
+    }
+}
+
+pub(crate) async fn a_prefix_is_no_pattern(fixture: Fixture) {
+    let leases = held(&fixture).await;
+    write(&*fixture.store, &leases, &["a%b", "a_b", "axb", "A%b"]).await;
+    assert_eq!(keys(&*fixture.other, &page("a%")).await, ["a%b"]);
+    assert_eq!(keys(&*fixture.other, &page("a_")).await, ["a_b"]);
+}
+
+pub(crate) async fn a_view_is_as_far_as_its_last_shard(fixture: Fixture) {
+    let leases = held(&fixture).await;
+    let ahead: Vec<Advance> = leases[1..].iter().map(|lease| step(lease, 9, &[])).collect();
+    fixture.store.commit(&ahead).await.unwrap();
+    let position = |page: crate::store::Page| page.reach.position;
+    assert_eq!(position(fixture.other.page(&page("")).await.unwrap().unwrap()), 0);
+    fixture.store.commit(&[step(&leases[0], 4, &[])]).await.unwrap();
+    assert_eq!(position(fixture.other.page(&page("")).await.unwrap().unwrap()), 4);
+}
+
+pub(crate) async fn what_was_never_declared_is_told_apart(fixture: Fixture) {
+    held(&fixture).await;
+    assert_eq!(fixture.other.row(&ShardId::new("w", 0), "a").await.unwrap(), None);
+    let query = PageQuery {
+        view: "w".to_owned(),
+        ..page("")
+    };
+    assert_eq!(fixture.other.page(&query).await.unwrap(), None);
+    let (row, reach) = fixture
+        .other
+        .row(&ShardId::new("v", 0), "a")
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!((row, reach.position), (None, 0));
+}
+
+/// Every commit puts as many rows as its position says; a reader that saw rows of one commit and the position of another
+/// would notice.
+pub(crate) async fn rows_and_position_are_of_one_moment(fixture: Fixture) {
+    let mut leases = held(&fixture).await;
+    let writer = async {
+        for position in 1..=60_u64 {
+            let mut advances: Vec<Advance> = leases.iter().map(|lease| step(lease, position, &[])).collect();
+            let key = format!("key-{position:03}");
+            let shard = &lease_of(&leases, &key).shard;
+            let advance = advances
+                .iter_mut()
+                .find(|advance| advance.shard == *shard)
+                .unwrap();
+            advance.changes.push(put(&key, position));
+            assert_eq!(fixture.store.commit(&advances).await.unwrap(), []);
+            leases.iter_mut().for_each(|lease| lease.position = position);
+        }
+    };
+    let reader = async {
+        loop {
+            let page = fixture.other.page(&page("")).await.unwrap().unwrap();
+            assert_eq!(page.total, page.reach.position);
+            assert_eq!(page.rows.len() as u64, page.reach.position);
+            if page.total == 60 {
+                break;
+            }
+        }
+    };
+    futures::join!(writer, reader);
+}

@@ -1,0 +1,185 @@
+//! Where views are kept: the trait that a backend implements, and the values that pass through it.
+//!
+//! A backend keeps three tables: `shard` with the leases and how far each shard is, `member` with the workers that are
+//! alive, and `view_row` with the views. Several processes share a store. Leases expire by its clock, and every write
+//! is fenced by the epoch of a lease: [`Store::commit`] changes nothing of a shard that somebody else has taken.
+//!
+//! To add a backend, implement [`Store`] in a folder beside `store/sqlite` and run `conformance` over it.
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use fedsx_kernel::origin::Origin;
+use jiff::SignedDuration;
+
+use crate::shard::{Digest, ShardId, lease::Lease};
+
+#[cfg(test)]
+pub(crate) mod conformance;
+mod error;
+pub mod sqlite;
+
+pub use error::StoreError;
+
+/// What a backend answers.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// A place where views are kept.
+#[async_trait]
+pub trait Store: Debug + Send + Sync + 'static {
+    /// Makes shards known: those that are new stand at position 0, the others stay as they are.
+    async fn declare(&self, shards: &[ShardId]) -> Result<()>;
+
+    /// A worker's turn in its group ([`lease::turns`](crate::shard::lease::turns)): tells that it is alive, renews the
+    /// leases that it keeps, takes those that are free up to its share and gives back what is beyond. Answers all that it
+    /// holds now, as it is stored.
+    async fn hold(&self, group: &Group, owner: &str, term: SignedDuration) -> Result<Vec<Lease>>;
+
+    /// Leaves the group: every lease is given back, and no share is kept for this worker.
+    async fn resign(&self, group: &Group, owner: &str) -> Result<()>;
+
+    /// Writes each advance whose lease is still this epoch's and whose shard still stands where the advance begins; all of
+    /// them in one transaction. Answers the shards that were lost: nothing of theirs was written. After an error it is
+    /// unknown whether anything was.
+    async fn commit(&self, advances: &[Advance]) -> Result<Vec<ShardId>>;
+
+    /// The rows with these keys; a key without a row is left out.
+    async fn rows(&self, view: &str, keys: &[&str]) -> Result<Vec<Row>>;
+
+    /// The rows of a view that are about a peer.
+    async fn rows_of_peer(&self, view: &str, peer: &Origin) -> Result<Vec<Row>>;
+
+    /// A row and how far its shard was when it was read; none where the shard was never declared.
+    async fn row(&self, shard: &ShardId, key: &str) -> Result<Option<(Option<Row>, Reach)>>;
+
+    /// Rows by key, and how far the view was when they were read: where the last of its shards stands; none where the view
+    /// was never declared.
+    async fn page(&self, query: &PageQuery) -> Result<Option<Page>>;
+
+    /// Every shard there is, by view and number.
+    async fn shards(&self) -> Result<Vec<Shard>>;
+}
+
+/// The workers that share some shards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    pub name: String,
+    pub shards: Vec<ShardId>,
+}
+
+/// One step of a shard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advance {
+    pub shard: ShardId,
+    pub epoch: u64,
+    /// Where the shard stood before.
+    pub from: u64,
+    /// Where it stands now.
+    pub position: u64,
+    pub count: u64,
+    pub digest: Digest,
+    /// Why it stands still before the next entry; none: it is well.
+    pub halted: Option<String>,
+    /// Each key at most once.
+    pub changes: Vec<Change>,
+}
+
+/// A change of a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    pub key: String,
+    /// The peer that the row is about.
+    pub peer: Option<Origin>,
+    /// The entry that changed it last.
+    pub position: u64,
+    /// UTF-8 JSON; none: the row is deleted.
+    pub value: Option<Vec<u8>>,
+}
+
+/// A row of a view.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    pub key: String,
+    /// UTF-8 JSON.
+    pub value: Vec<u8>,
+    /// The entry that changed it last.
+    pub position: u64,
+}
+
+/// How far something is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reach {
+    pub position: u64,
+    /// Why it does not get further, where it stands still.
+    pub halted: Option<String>,
+}
+
+/// A page of a view.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageQuery {
+    pub view: String,
+    pub prefix: String,
+    /// Exclusive; empty: from the first.
+    pub after: String,
+    /// At most this many rows.
+    pub limit: u32,
+    /// At most this many bytes of values, but at least one row.
+    pub max_bytes: u64,
+    /// Also count the rows of the prefix.
+    pub count: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    pub rows: Vec<Row>,
+    pub reach: Reach,
+    /// Rows of the prefix, 0 where they were not counted.
+    pub total: u64,
+}
+
+/// A shard as anybody may see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shard {
+    pub id: ShardId,
+    /// Empty: nobody.
+    pub owner: String,
+    pub epoch: u64,
+    pub position: u64,
+    pub count: u64,
+    pub digest: Digest,
+    pub halted: Option<String>,
+}
+
+/// The first text, in the order of UTF-8 bytes, after all that begin with the prefix; none where there is no such.
+#[must_use]
+pub fn successor(prefix: &str) -> Option<String> {
+    let mut text = prefix.to_owned();
+    while let Some(last) = text.pop() {
+        // Skips over the surrogates, which are no characters.
+        if let Some(next) = (last..=char::MAX).nth(1) {
+            text.push(next);
+            return Some(text);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_ends_before_its_successor() {
+        let cases = [
+            ("", None),
+            ("a", Some("b")),
+            ("https://blog.example/ ", Some("https://blog.example/!")),
+            ("a\u{d7ff}", Some("a\u{e000}")),
+            ("a\u{10ffff}", Some("b")),
+            ("\u{10ffff}", None),
+        ];
+        for (prefix, end) in cases {
+            assert_eq!(successor(prefix).as_deref(), end, "{prefix:?}");
+        }
+    }
+}

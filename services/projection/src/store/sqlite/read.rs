@@ -1,0 +1,174 @@
+//! Reads, each of one moment.
+
+use fedsx_kernel::origin::Origin;
+use futures::TryStreamExt as _;
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
+
+use super::{CHUNK, decode, driver};
+use crate::{
+    shard::ShardId,
+    store::{Page, PageQuery, Reach, Result, Row, Shard, successor},
+};
+
+pub(super) async fn rows(pool: &SqlitePool, view: &str, keys: &[&str]) -> Result<Vec<Row>> {
+    let mut found = Vec::new();
+    for chunk in keys.chunks(CHUNK) {
+        let mut query = QueryBuilder::new("SELECT key, position, value FROM view_row WHERE view = ");
+        query.push_bind(view).push(" AND key IN (");
+        let mut list = query.separated(", ");
+        for key in chunk {
+            list.push_bind(*key);
+        }
+        query.push(")");
+        let rows = query.build().persistent(false).fetch_all(pool).await;
+        for row in rows.map_err(driver("read rows"))? {
+            found.push(decode::view_row(&row)?);
+        }
+    }
+    Ok(found)
+}
+
+pub(super) async fn rows_of_peer(pool: &SqlitePool, view: &str, peer: &Origin) -> Result<Vec<Row>> {
+    let rows = sqlx::query("SELECT key, position, value FROM view_row WHERE view = ? AND peer = ?")
+        .bind(view)
+        .bind(peer.as_str())
+        .fetch_all(pool)
+        .await
+        .map_err(driver("read the rows of a peer"))?;
+    rows.iter().map(decode::view_row).collect()
+}
+
+/// One statement, so that the row and how far its shard is are of one moment.
+pub(super) async fn row(
+    pool: &SqlitePool,
+    shard: &ShardId,
+    key: &str,
+) -> Result<Option<(Option<Row>, Reach)>> {
+    let found = sqlx::query(
+        "SELECT shard.position AS reached, shard.halted, view_row.key, view_row.position, view_row.value
+         FROM shard LEFT JOIN view_row ON view_row.view = shard.view AND view_row.key = ?
+         WHERE shard.view = ? AND shard.shard = ?",
+    )
+    .bind(key)
+    .bind(shard.view.as_str())
+    .bind(shard.shard)
+    .fetch_optional(pool)
+    .await
+    .map_err(driver("read a row"))?;
+    let Some(found) = found else { return Ok(None) };
+    let reach = decode::reach(&found, key)?;
+    let exists = decode::get::<Option<String>>(&found, "key")?.is_some();
+    let row = exists.then(|| decode::view_row(&found)).transpose()?;
+    Ok(Some((row, reach)))
+}
+
+pub(super) async fn page(pool: &SqlitePool, page: &PageQuery) -> Result<Option<Page>> {
+    // A transaction, so that rows, count and position are of one moment.
+    let mut transaction = pool.begin().await.map_err(driver("begin a read"))?;
+    let Some(reach) = reach(&mut transaction, &page.view).await? else {
+        return Ok(None);
+    };
+    let rows = page_rows(&mut transaction, page).await?;
+    let total = if page.count {
+        count(&mut transaction, page).await?
+    } else {
+        0
+    };
+    transaction.commit().await.map_err(driver("end a read"))?;
+    Ok(Some(Page { rows, reach, total }))
+}
+
+/// Where the last of the view's shards stands.
+async fn reach(connection: &mut SqliteConnection, view: &str) -> Result<Option<Reach>> {
+    // Beside `min`, SQLite takes the other columns from the row that has it.
+    let found =
+        sqlx::query("SELECT min(position) AS reached, halted FROM shard WHERE view = ? GROUP BY view")
+            .bind(view)
+            .fetch_optional(connection)
+            .await
+            .map_err(driver("read how far a view is"))?;
+    found.map(|row| decode::reach(&row, view)).transpose()
+}
+
+async fn page_rows(connection: &mut SqliteConnection, page: &PageQuery) -> Result<Vec<Row>> {
+    let mut query = QueryBuilder::new("SELECT key, position, value FROM view_row");
+    prefixed(&mut query, page);
+    query.push(" AND key > ").push_bind(page.after.as_str());
+    query.push(" ORDER BY key LIMIT ").push_bind(page.limit);
+    let mut found = query.build().fetch(connection);
+    let (mut rows, mut bytes) = (Vec::new(), 0);
+    while let Some(row) = found.try_next().await.map_err(driver("read a page"))? {
+        let row = decode::view_row(&row)?;
+        bytes += u64::try_from(row.value.len()).unwrap_or(u64::MAX);
+        if bytes > page.max_bytes && !rows.is_empty() {
+            break;
+        }
+        rows.push(row);
+    }
+    Ok(rows)
+}
+
+async fn count(connection: &mut SqliteConnection, page: &PageQuery) -> Result<u64> {
+    let mut query = QueryBuilder::new("SELECT count(*) AS total FROM view_row");
+    prefixed(&mut query, page);
+    let counted = query.build().fetch_one(connection).await;
+    decode::unsigned(
+        &counted.map_err(driver("count rows"))?,
+        "view_row",
+        "total",
+        &page.prefix,
+    )
+}
+
+fn prefixed(query: &mut QueryBuilder<Sqlite>, page: &PageQuery) {
+    query.push(" WHERE view = ").push_bind(page.view.as_str());
+    query.push(" AND key >= ").push_bind(page.prefix.as_str());
+    if let Some(end) = successor(&page.prefix) {
+        query.push(" AND key < ").push_bind(end);
+    }
+}
+
+pub(super) async fn shards(pool: &SqlitePool) -> Result<Vec<Shard>> {
+    let rows = sqlx::query("SELECT * FROM shard ORDER BY view, shard")
+        .fetch_all(pool)
+        .await
+        .map_err(driver("read shards"))?;
+    rows.iter().map(decode::shard).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Row as _;
+
+    /// Each of these would be slow in a large view if it were answered by a scan.
+    #[tokio::test]
+    async fn every_read_of_rows_goes_by_an_index() {
+        let clock = std::sync::Arc::new(fedsx_runtime::clock::SystemClock);
+        let store = super::super::memory(clock).await.unwrap();
+        for sql in [
+            "SELECT value FROM view_row WHERE view = 'v' AND key IN ('a', 'b')",
+            "SELECT value FROM view_row WHERE view = 'v' AND peer = 'p'",
+            "SELECT value FROM view_row WHERE view = 'v' AND key >= 'a' AND key < 'b' AND key > 'a1' ORDER BY key LIMIT 5",
+            "SELECT count(*) FROM view_row WHERE view = 'v' AND key >= 'a' AND key < 'b'",
+            "DELETE FROM view_row WHERE (view, key) IN (VALUES ('v', 'a'), ('v', 'b'))",
+        ] {
+            let plan = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")))
+                .fetch_all(&store.reader)
+                .await
+                .unwrap();
+            let steps: Vec<String> = plan.iter().map(|row| row.get("detail")).collect();
+            assert!(
+                steps.iter().any(|step| step.contains("SEARCH view_row USING")),
+                "{sql}: {steps:?}"
+            );
+            assert!(
+                !steps.iter().any(|step| step.contains("SCAN view_row")),
+                "{sql}: {steps:?}"
+            );
+            assert!(
+                !steps.iter().any(|step| step.contains("TEMP B-TREE")),
+                "{sql}: {steps:?}"
+            );
+        }
+    }
+}

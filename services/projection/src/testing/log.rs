@@ -1,0 +1,244 @@
+//! A log over a vector, with the faults that tests ask for. It seals drafts as the real one does, with one key for all.
+
+use std::{
+    collections::HashMap,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use fedsx_kernel::{
+    activity::Activity,
+    actor,
+    draft::{Draft, Seal},
+    key::SigningKey,
+};
+use fedsx_proto::v1::{
+    AppendRequest, AppendResponse, Appended, ChangeKvRequest, ChangeKvResponse, DescribeRequest,
+    DescribeResponse, Duplicate, Entry, GetKvRequest, GetKvResponse, GetRequest, ListKvRequest,
+    ListKvResponse, PublishRequest, PublishResponse, ReadRequest, ReadResponse, SubscribeRequest,
+    SubscribeResponse,
+    get_request::By,
+    log_client::LogClient as Client,
+    log_server::{Log, LogServer},
+    publish_response::Outcome,
+};
+use fedsx_runtime::{
+    code::{Code, Refusal},
+    token::Credentials,
+    transport,
+};
+use futures::{Stream, stream};
+use serde_json::Value;
+use tokio::sync::watch;
+use tonic::{Request, Response, Status, service::interceptor::InterceptedService};
+
+use super::{AT, Story, complete, entry, origin};
+use crate::LogClient;
+
+/// Entries of one message.
+const MESSAGE: usize = 7;
+
+/// The log. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct TestLog {
+    state: Arc<Mutex<State>>,
+    head: watch::Sender<usize>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    entries: Vec<Entry>,
+    keys: HashMap<(String, String), u64>,
+    published: Vec<PublishRequest>,
+    refuses: Option<Code>,
+}
+
+impl TestLog {
+    pub(crate) fn new(story: &Story) -> Self {
+        let state = State {
+            entries: story.entries.clone(),
+            ..State::default()
+        };
+        Self {
+            head: watch::Sender::new(state.entries.len()),
+            state: Arc::new(Mutex::new(state)),
+        }
+    }
+
+    /// Serves the log in memory until the test's runtime ends.
+    pub(crate) fn serve(&self) -> LogClient {
+        let (memory, incoming) = transport::memory();
+        let server = tonic::transport::Server::builder().add_service(LogServer::new(self.clone()));
+        tokio::spawn(server.serve_with_incoming(incoming));
+        Client::new(InterceptedService::new(
+            memory.channel(),
+            Credentials::new("test"),
+        ))
+    }
+
+    /// Appends what an actor of a peer says, or one of ours has said.
+    pub(crate) fn append(&self, stream: &str, actor: &str, said: Value) -> Activity {
+        let document = complete(actor, said);
+        self.push(|position| entry(position, stream, &document));
+        Activity::parse(document.to_string().as_bytes()).unwrap()
+    }
+
+    /// Appends whatever the entry is made to be.
+    pub(crate) fn push(&self, make: impl FnOnce(u64) -> Entry) -> u64 {
+        let position = self.lock().push(make);
+        self.tell();
+        position
+    }
+
+    pub(crate) fn head(&self) -> u64 {
+        u64::try_from(self.lock().entries.len()).unwrap()
+    }
+
+    /// Refuses to publish, or no longer.
+    pub(crate) fn refuse(&self, code: Option<Code>) {
+        self.lock().refuses = code;
+    }
+
+    /// Forgets every idempotency key.
+    pub(crate) fn forget_keys(&self) {
+        self.lock().keys.clear();
+    }
+
+    /// What was published, duplicates included.
+    pub(crate) fn published(&self) -> Vec<PublishRequest> {
+        self.lock().published.clone()
+    }
+
+    /// Activities in the outbox of an actor.
+    pub(crate) fn outbox(&self, actor: &str) -> Vec<Activity> {
+        let stream = format!("outbox/{actor}");
+        let state = self.lock();
+        let entries = state.entries.iter().filter(|entry| entry.stream == stream);
+        entries
+            .map(|entry| Activity::parse(&entry.body).unwrap())
+            .collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    fn tell(&self) {
+        let length = self.lock().entries.len();
+        self.head.send_replace(length);
+    }
+}
+
+impl State {
+    fn push(&mut self, make: impl FnOnce(u64) -> Entry) -> u64 {
+        let position = u64::try_from(self.entries.len()).unwrap() + 1;
+        self.entries.push(make(position));
+        position
+    }
+
+    fn publish(&mut self, request: PublishRequest) -> Result<Outcome, Refusal> {
+        if let Some(code) = self.refuses {
+            return Err(Refusal::new(code, "the test says no"));
+        }
+        self.published.push(request.clone());
+        let key = (request.actor.clone(), request.idempotency_key.clone());
+        if let Some(position) = self.keys.get(&key) {
+            return Ok(Outcome::Duplicate(Duplicate {
+                position: *position,
+                ..Duplicate::default()
+            }));
+        }
+        let signing = SigningKey::from_seed(&[7; 32]);
+        let sealed = Draft::parse(&request.draft).unwrap().seal(&Seal {
+            origin: &origin(),
+            actor: &request.actor,
+            published: AT,
+            prev: None,
+            key_id: &actor::key_id(&request.actor),
+            key: &signing,
+        });
+        let document: Value = serde_json::from_slice(&sealed.unwrap().body).unwrap();
+        let stream = format!("outbox/{}", request.actor);
+        let position = self.push(|position| entry(position, &stream, &document));
+        self.keys.insert(key, position);
+        Ok(Outcome::Appended(Appended {
+            position,
+            ..Appended::default()
+        }))
+    }
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl Log for TestLog {
+    async fn describe(&self, _: Request<DescribeRequest>) -> Answer<DescribeResponse> {
+        Ok(Response::new(DescribeResponse {
+            origin: origin().to_string(),
+            head: self.head(),
+        }))
+    }
+
+    async fn publish(&self, request: Request<PublishRequest>) -> Answer<PublishResponse> {
+        let outcome = self.lock().publish(request.into_inner())?;
+        self.tell();
+        Ok(Response::new(PublishResponse {
+            outcome: Some(outcome),
+        }))
+    }
+
+    async fn get(&self, request: Request<GetRequest>) -> Answer<Entry> {
+        let Some(By::ActivityId(id)) = request.into_inner().by else {
+            return Err(Status::unimplemented("tests ask by id"));
+        };
+        let state = self.lock();
+        let found = state.entries.iter().find(|entry| entry.activity_id == id);
+        let entry = found.ok_or_else(|| Refusal::new(Code::NotFound, "no such entry"))?;
+        Ok(Response::new(entry.clone()))
+    }
+
+    type SubscribeStream = Pin<Box<dyn Stream<Item = Result<SubscribeResponse, Status>> + Send>>;
+
+    async fn subscribe(&self, request: Request<SubscribeRequest>) -> Answer<Self::SubscribeStream> {
+        let cursor = usize::try_from(request.into_inner().after).unwrap();
+        let (log, watched) = (self.clone(), self.head.subscribe());
+        let messages = stream::unfold((log, watched, cursor), |(log, mut watched, cursor)| async move {
+            watched.wait_for(|head| *head > cursor).await.ok()?;
+            let entries: Vec<Entry> = log
+                .lock()
+                .entries
+                .iter()
+                .skip(cursor)
+                .take(MESSAGE)
+                .cloned()
+                .collect();
+            let next = cursor + entries.len();
+            let message = SubscribeResponse {
+                entries,
+                head: log.head(),
+            };
+            Some((Ok(message), (log, watched, next)))
+        });
+        Ok(Response::new(Box::pin(messages)))
+    }
+
+    async fn append(&self, _: Request<AppendRequest>) -> Answer<AppendResponse> {
+        Err(Status::unimplemented("no view appends"))
+    }
+
+    async fn read(&self, _: Request<ReadRequest>) -> Answer<ReadResponse> {
+        Err(Status::unimplemented("views subscribe"))
+    }
+
+    async fn get_kv(&self, _: Request<GetKvRequest>) -> Answer<GetKvResponse> {
+        Err(Status::unimplemented("no view reads kv"))
+    }
+
+    async fn list_kv(&self, _: Request<ListKvRequest>) -> Answer<ListKvResponse> {
+        Err(Status::unimplemented("no view reads kv"))
+    }
+
+    async fn change_kv(&self, _: Request<ChangeKvRequest>) -> Answer<ChangeKvResponse> {
+        Err(Status::unimplemented("no view writes kv"))
+    }
+}

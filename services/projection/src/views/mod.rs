@@ -1,0 +1,113 @@
+//! Views: keyed folds over the log.
+//!
+//! A [`View`] says which rows an entry touches and what becomes of each; it never sees a store, a clock or another
+//! row. To add one, implement the trait in a file of its name here and list it in [`built_in`]: its shards start at
+//! position 0 and catch up by themselves.
+
+use std::{fmt::Debug, sync::Arc};
+
+use fedsx_kernel::{activity::Activity, origin::Origin, stream::Stream};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::entry::Entry;
+
+pub(crate) mod actors;
+mod blocks;
+pub(crate) mod followers;
+mod following;
+mod objects;
+pub(crate) mod relation;
+
+/// A keyed fold. The same entries in the same order must give the same rows: no clock, no randomness, nothing
+/// remembered outside of the row.
+pub(crate) trait View: Debug + Send + Sync + 'static {
+    fn name(&self) -> &str;
+
+    /// The rows that an entry touches; none where it does not concern the view.
+    fn touches(&self, entry: &Entry) -> Touched;
+
+    /// The peer that the row with this key is about, so that [`Touched::Peer`] finds it.
+    fn peer(&self, _key: &str) -> Option<Origin> {
+        None
+    }
+
+    /// A touched row after the entry; none: there is no row.
+    ///
+    /// # Errors
+    /// [`FoldError`]: the row's shard halts before this entry. What an entry merely has no right to say is no error, but
+    /// changes nothing: an error is for what the view itself must have got wrong.
+    fn fold(&self, key: &str, state: Option<&Value>, entry: &Entry) -> Result<Option<Value>, FoldError>;
+}
+
+/// Which rows an entry touches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Touched {
+    Nothing,
+    /// These, whether they exist or not.
+    Keys(Vec<String>),
+    /// Every row there is that is about this peer.
+    Peer(Origin),
+}
+
+impl Touched {
+    fn key(key: impl Into<String>) -> Self {
+        Self::Keys(vec![key.into()])
+    }
+}
+
+/// A fold failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum FoldError {
+    #[error("its row cannot be read: {0}")]
+    State(String),
+    #[error("its row cannot be written: {0}")]
+    Row(String),
+}
+
+/// The views that federation needs.
+pub(crate) fn built_in(origin: &Origin) -> Vec<Arc<dyn View>> {
+    vec![
+        Arc::new(actors::Actors::new(origin.clone())),
+        Arc::new(blocks::Blocks),
+        Arc::new(followers::view(origin.clone())),
+        Arc::new(following::view(origin.clone())),
+        Arc::new(following::by_followed(origin.clone())),
+        Arc::new(objects::Objects::new(origin.clone())),
+    ]
+}
+
+/// Whether an id is one that this domain gives its actors.
+pub(crate) fn is_local_actor(origin: &Origin, id: &str) -> bool {
+    id == origin.base() || origin.actor_name(id).is_some()
+}
+
+/// The local actor that said this in its own outbox.
+fn local_speaker(entry: &Entry) -> Option<&str> {
+    match &entry.stream {
+        Stream::Outbox(actor) if actor == entry.activity.actor() => Some(actor),
+        _ => None,
+    }
+}
+
+/// The embedded object of an activity, with its id.
+fn embedded(activity: &Activity) -> Option<(&str, &serde_json::Map<String, Value>)> {
+    match activity.object() {
+        fedsx_kernel::activity::Object::Embedded(object) => Some((activity.object_id()?, object)),
+        _ => None,
+    }
+}
+
+/// A row as its view's own type.
+fn read<T: DeserializeOwned>(state: Option<&Value>) -> Result<Option<T>, FoldError> {
+    state
+        .map(T::deserialize)
+        .transpose()
+        .map_err(|error| FoldError::State(error.to_string()))
+}
+
+fn write<T: Serialize>(row: &T) -> Result<Option<Value>, FoldError> {
+    serde_json::to_value(row)
+        .map(Some)
+        .map_err(|error| FoldError::Row(error.to_string()))
+}
