@@ -1,0 +1,144 @@
+//! One attempt at one delivery: the inbox found, the activity posted, the answer understood.
+
+use std::{sync::Arc, time::Instant};
+
+use fedsx_kernel::delivery::outcome::Outcome;
+use fedsx_runtime::{clock::Clock, code::Refusal, fetch::Fetcher, telemetry};
+use tracing::{Instrument as _, Span, field};
+
+use crate::{
+    bodies::Bodies,
+    keys::Keys,
+    lane::AddressKind,
+    ledger::{Attempt, Claim, Owed},
+    metrics::{Metrics, label},
+    post::{Brought, post},
+    resolve::Resolver,
+    watch::Stopwatch,
+    wellness::Wellness,
+};
+
+/// What an attempt needs.
+#[derive(Debug)]
+pub(crate) struct Attempts {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) fetcher: Fetcher,
+    pub(crate) keys: Keys,
+    pub(crate) bodies: Bodies,
+    pub(crate) resolver: Resolver,
+    pub(crate) wellness: Wellness,
+    pub(crate) metrics: Metrics,
+}
+
+impl Attempts {
+    /// Makes one attempt. `ahead`: what the lane owes next. None: there is no time for a POST within the claim.
+    ///
+    /// # Errors
+    /// A [`Refusal`] where something of this domain was missing; the peer was not asked.
+    pub(crate) async fn make(
+        &self,
+        claim: &Claim,
+        owed: &Owed,
+        ahead: &[Owed],
+        watch: &Stopwatch,
+    ) -> Result<Option<Attempt>, Arc<Refusal>> {
+        let span = self.span(claim, owed);
+        telemetry::continue_trace(&span, &owed.trace);
+        let sent = self.send(claim, owed, ahead, watch).instrument(span).await?;
+        let Some((brought, from_inbox)) = sent else {
+            return Ok(None);
+        };
+        let (at, failed) = (watch.now(claim), Instant::now());
+        let asks = from_inbox && brought.outcome == Outcome::OriginFailed;
+        let actor = if asks {
+            self.wellness.ask(&claim.lane, failed).await
+        } else {
+            None
+        };
+        Ok(Some(Attempt {
+            position: owed.position,
+            outcome: brought.outcome,
+            at,
+            actor,
+            status: brought.status,
+            cause: brought.cause,
+            jitter: rand::random(),
+        }))
+    }
+
+    /// What came back, and whether it came from the inbox rather than from the search for it.
+    async fn send(
+        &self,
+        claim: &Claim,
+        owed: &Owed,
+        ahead: &[Owed],
+        watch: &Stopwatch,
+    ) -> Result<Option<(Brought, bool)>, Arc<Refusal>> {
+        let began = Instant::now();
+        let lane = &claim.lane;
+        let ahead: Vec<_> = ahead.iter().map(|owed| owed.position).collect();
+        let body = self.bodies.at(owed.position, &ahead).await?;
+        let key = self.keys.of(&lane.actor).await?;
+        Span::current().record("activitypub.activity.id", body.id.as_str());
+        let inbox = match lane.kind {
+            AddressKind::Inbox => Arc::from(lane.address.as_str()),
+            AddressKind::Actor => match self.resolver.inbox(&lane.address, self.clock.now()).await {
+                Ok(inbox) => inbox,
+                Err(brought) => {
+                    self.tell(claim, &brought, began);
+                    return Ok(Some(((*brought).clone(), false)));
+                }
+            },
+        };
+        Span::current().record("url.full", &*inbox);
+        let traceparent = telemetry::current_traceparent();
+        if !watch.may_post(claim) {
+            return Ok(None);
+        }
+        let now = self.clock.now();
+        let brought = post(&self.fetcher, &inbox, &body, &key, traceparent.as_deref(), now).await?;
+        if lane.kind == AddressKind::Actor && matches!(brought.status, 404 | 410) {
+            self.resolver.forget(&lane.address).await;
+        }
+        self.tell(claim, &brought, began);
+        Ok(Some((brought, true)))
+    }
+
+    fn span(&self, claim: &Claim, owed: &Owed) -> Span {
+        tracing::info_span!(
+            "activitypub.send_activity",
+            "otel.kind" = "client",
+            "http.request.method" = "POST",
+            "http.request.resend_count" = owed.attempts,
+            "server.address" = claim.lane.origin.authority(),
+            "url.full" = field::Empty,
+            "http.response.status_code" = field::Empty,
+            "error.type" = field::Empty,
+            "otel.status_code" = field::Empty,
+            "messaging.operation.type" = "process",
+            "messaging.destination.name" = "deliver",
+            "activitypub.activity.id" = field::Empty,
+            "activitypub.actor.id" = claim.lane.actor,
+        )
+    }
+
+    fn tell(&self, claim: &Claim, brought: &Brought, began: Instant) {
+        let (span, name) = (Span::current(), label(brought.outcome));
+        if brought.status > 0 {
+            span.record("http.response.status_code", brought.status);
+        }
+        if brought.outcome != Outcome::Delivered {
+            span.record("error.type", name);
+            span.record("otel.status_code", "ERROR");
+            tracing::debug!(
+                inbox = claim.lane.address,
+                outcome = name,
+                cause = brought.cause,
+                "not delivered"
+            );
+        }
+        let seconds = began.elapsed().as_secs_f64();
+        self.metrics
+            .attempted(&claim.lane.origin, brought.outcome, brought.status, seconds);
+    }
+}

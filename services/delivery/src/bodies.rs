@@ -1,0 +1,79 @@
+//! What is sent: activities by their position, read from the log in pages and kept while they are wanted.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fedsx_kernel::http_signature::digest;
+use fedsx_proto::v1::Entry;
+use fedsx_runtime::code::{Code, Refusal};
+use moka::future::Cache;
+
+use crate::log::Log;
+
+/// Bytes of activities that are kept.
+const KEPT: u64 = 64 << 20;
+/// Activities that are read ahead of a lane.
+const AHEAD: usize = 16;
+
+/// An activity as it is sent.
+#[derive(Debug)]
+pub(crate) struct Body {
+    pub(crate) bytes: Bytes,
+    /// `Content-Digest` of the bytes.
+    pub(crate) digest: String,
+    /// The activity's id.
+    pub(crate) id: String,
+}
+
+/// The activities. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Bodies {
+    log: Log,
+    kept: Cache<u64, Arc<Body>>,
+}
+
+impl Bodies {
+    pub(crate) fn new(log: Log) -> Self {
+        let weigh = |_: &u64, body: &Arc<Body>| u32::try_from(body.bytes.len() + 512).unwrap_or(u32::MAX);
+        Self {
+            log,
+            kept: Cache::builder().weigher(weigh).max_capacity(KEPT).build(),
+        }
+    }
+
+    /// Keeps an entry that is at hand.
+    pub(crate) async fn keep(&self, entry: &Entry) {
+        self.kept.insert(entry.position, Arc::new(body(entry))).await;
+    }
+
+    /// The activity at a position. `ahead`: positions that will be wanted next.
+    ///
+    /// # Errors
+    /// [`Code::Unavailable`] where the log is away; [`Code::Internal`] where it lacks the position.
+    pub(crate) async fn at(&self, position: u64, ahead: &[u64]) -> Result<Arc<Body>, Arc<Refusal>> {
+        self.kept.try_get_with(position, self.load(position, ahead)).await
+    }
+
+    async fn load(&self, position: u64, ahead: &[u64]) -> Result<Arc<Body>, Refusal> {
+        let ahead = ahead.iter().copied().filter(|next| !self.kept.contains_key(next));
+        let positions = std::iter::once(position).chain(ahead.take(AHEAD)).collect();
+        let mut wanted = None;
+        for entry in self.log.at(positions).await? {
+            let body = Arc::new(body(&entry));
+            if entry.position == position {
+                wanted = Some(body);
+            } else {
+                self.kept.insert(entry.position, body).await;
+            }
+        }
+        wanted.ok_or_else(|| Refusal::new(Code::Internal, format!("the log has no entry {position}")))
+    }
+}
+
+fn body(entry: &Entry) -> Body {
+    Body {
+        digest: digest::of(&entry.body),
+        bytes: entry.body.clone(),
+        id: entry.activity_id.clone(),
+    }
+}

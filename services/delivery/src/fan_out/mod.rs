@@ -1,0 +1,220 @@
+//! Fan-out: follows the log, one process at a time, and writes who is owed what.
+//!
+//! * [`entry`]: what an entry says, with what it refers to looked up before any transaction;
+//! * [`fold`]: who follows whom after it;
+//! * [`turn`]: the one transaction, under the cursor's lock.
+
+pub(crate) mod entry;
+mod fold;
+pub(crate) mod turn;
+
+use std::{sync::Arc, time::Duration};
+
+use fedsx_kernel::{delivery::fan_out::due, origin::Origin};
+use fedsx_proto::v1::{Entry, SubscribeResponse};
+use fedsx_runtime::{code::Refusal, health::Readiness};
+use futures::{FutureExt as _, StreamExt as _};
+use jiff::SignedDuration;
+use tokio_util::sync::CancellationToken;
+use tonic::Streaming;
+
+use crate::{
+    bodies::Bodies,
+    broker::Broker,
+    ledger::{Lease, Ledger, LedgerError},
+    log::Log,
+    metrics::Metrics,
+    rebuild::{self, RebuildError},
+    wake::Wake,
+};
+use entry::{NoteError, note};
+
+/// The part of readiness that is fan-out's.
+const PART: &str = "fan-out";
+/// Entries that are noted together, and bytes of their bodies, unless one message of the log has more.
+const BATCH: usize = 512;
+const BATCH_BYTES: usize = 4 << 20;
+/// How long fan-out waits before it tries again what failed.
+const AWAY: Duration = Duration::from_millis(500);
+
+/// Fan-out.
+#[derive(Debug)]
+pub(crate) struct FanOut {
+    pub(crate) origin: Origin,
+    pub(crate) owner: String,
+    pub(crate) term: SignedDuration,
+    pub(crate) tick: Duration,
+    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) log: Log,
+    pub(crate) bodies: Bodies,
+    pub(crate) wake: Arc<Wake>,
+    pub(crate) metrics: Metrics,
+    pub(crate) readiness: Readiness,
+    pub(crate) stop: CancellationToken,
+}
+
+/// Why fan-out does not go on.
+#[derive(Debug, thiserror::Error)]
+enum FanOutError {
+    #[error("the log: {0}")]
+    Log(#[from] Refusal),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Note(#[from] NoteError),
+    #[error(transparent)]
+    Rebuild(#[from] RebuildError),
+    #[error("the log ended the subscription")]
+    Ended,
+}
+
+impl FanOut {
+    /// Leads whenever it may, until shutdown.
+    pub(crate) async fn run(self) {
+        self.readiness.lacks(PART, "it has not begun");
+        while !self.stop.is_cancelled() {
+            match self.ledger.take_lease(&self.owner, self.term).await {
+                Ok(Some(lease)) => self.lead(lease).await,
+                // Another process follows the log for all.
+                Ok(None) => self.readiness.has(PART),
+                Err(error) => self.fails(&error.into()),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(AWAY) => {}
+                () = self.stop.cancelled() => {}
+            }
+        }
+    }
+
+    /// Follows the log while the lease is held.
+    async fn lead(&self, lease: Lease) {
+        self.wake.lead(true);
+        if let Err(error) = self.follow(&lease).await {
+            self.fails(&error);
+        }
+        self.wake.lead(false);
+        if let Err(error) = self.ledger.yield_lease(lease.epoch).await {
+            tracing::debug!(%error, "the lease is left to expire");
+        }
+    }
+
+    fn fails(&self, error: &FanOutError) {
+        tracing::warn!(%error, "fan-out waits");
+        self.readiness.lacks(PART, error.to_string());
+    }
+
+    /// Ends without an error where the lease was lost or shutdown began.
+    async fn follow(&self, lease: &Lease) -> Result<(), FanOutError> {
+        rebuild::decide(&*self.ledger, &self.log).await?;
+        let mut cursor = lease.position;
+        let mut entries = self.log.subscribe(cursor).await?;
+        self.readiness.has(PART);
+        let mut renewal = tokio::time::interval(Duration::try_from(self.term / 3).unwrap_or(AWAY));
+        let mut idle = tokio::time::interval(self.tick);
+        idle.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let batch = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Ok(()),
+                _ = renewal.tick() => {
+                    if !self.ledger.renew_lease(lease.epoch, self.term).await? {
+                        return Ok(());
+                    }
+                    continue;
+                }
+                message = entries.next() => gather(message, &mut entries).await?,
+                // An origin that answered must not wait for the log's next entry.
+                () = self.wake.fan_out.notified() => Batch::default(),
+                _ = idle.tick() => Batch::default(),
+            };
+            match self.turns(lease.epoch, cursor, batch).await? {
+                Some(position) => cursor = position,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Takes as many turns as a batch needs. Answers where the cursor is then; none: the lease was lost.
+    async fn turns(&self, epoch: u64, mut cursor: u64, batch: Batch) -> Result<Option<u64>, FanOutError> {
+        let last = batch.entries.last().map_or(cursor, |entry| entry.position);
+        let waiting = last <= cursor && self.ledger.waits().await?;
+        if !due(cursor, last, waiting) {
+            self.lags(batch.head, cursor);
+            return Ok(Some(cursor));
+        }
+        let noted = note(&self.log, &self.origin, &batch.entries).await?;
+        let ours = batch
+            .entries
+            .iter()
+            .filter(|entry| entry.stream.starts_with("outbox/"));
+        for entry in ours {
+            self.bodies.keep(entry).await;
+        }
+        loop {
+            let Some(done) = turn::take(&*self.ledger, &self.origin, epoch, &noted, last, turn::ROWS).await?
+            else {
+                return Ok(None);
+            };
+            cursor = done.position;
+            self.lags(batch.head, cursor);
+            self.announce(&done).await;
+            if cursor >= last {
+                return Ok(Some(cursor));
+            }
+        }
+    }
+
+    fn lags(&self, head: u64, cursor: u64) {
+        let behind = head.saturating_sub(cursor);
+        self.metrics.lag.set(i64::try_from(behind).unwrap_or(i64::MAX));
+    }
+
+    /// Tells of the work that a turn made. What is not told is swept.
+    async fn announce(&self, done: &turn::Done) {
+        if !done.due.is_empty()
+            && let Err(error) = self.broker.publish(&done.due).await
+        {
+            tracing::warn!(%error, lanes = done.due.len(), "due lanes are left to the sweeper");
+        }
+        if !done.unparked.is_empty() {
+            for origin in &done.unparked {
+                tracing::info!(%origin, "the peer is back");
+            }
+            self.wake.catch_up.notify_one();
+            self.wake.sweep.notify_one();
+        }
+    }
+}
+
+/// Entries that are noted together.
+#[derive(Debug, Default)]
+struct Batch {
+    entries: Vec<Entry>,
+    head: u64,
+}
+
+/// A message of the log, and whatever has come after it already.
+async fn gather(
+    message: Option<Result<SubscribeResponse, tonic::Status>>,
+    stream: &mut Streaming<SubscribeResponse>,
+) -> Result<Batch, FanOutError> {
+    let (mut batch, mut bytes) = (Batch::default(), 0);
+    let mut message = message.ok_or(FanOutError::Ended)?.map_err(Refusal::from)?;
+    loop {
+        batch.head = batch.head.max(message.head);
+        bytes += message
+            .entries
+            .iter()
+            .map(|entry| entry.body.len())
+            .sum::<usize>();
+        batch.entries.append(&mut message.entries);
+        if batch.entries.len() >= BATCH || bytes >= BATCH_BYTES {
+            return Ok(batch);
+        }
+        message = match stream.next().now_or_never() {
+            Some(next) => next.ok_or(FanOutError::Ended)?.map_err(Refusal::from)?,
+            None => return Ok(batch),
+        };
+    }
+}

@@ -1,0 +1,146 @@
+//! Claims: a worker's right to send what a lane owes, until a moment on the ledger's clock.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+use fedsx_kernel::{
+    delivery::{
+        claim::{self, claimable},
+        peer::Peer,
+    },
+    origin::Origin,
+};
+use jiff::Timestamp;
+
+use super::Result;
+use crate::lane::{Lane, LaneId};
+
+/// Deliveries that one claim hands out at most.
+pub const PAGE: u32 = 100;
+
+/// Drawn anew for each claim: `<owner>/<random>`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ClaimToken(pub String);
+
+impl ClaimToken {
+    /// A token of this owner; `random` sets it apart from any other.
+    #[must_use]
+    pub fn new(owner: &str, random: u128) -> Self {
+        Self(format!("{owner}/{random:032x}"))
+    }
+}
+
+/// A lane that is this worker's for a while.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    pub lane: Lane,
+    pub token: ClaimToken,
+    /// The ledger's time when the claim was made.
+    pub at: Timestamp,
+    /// When it expires.
+    pub until: Timestamp,
+    /// The origin's standing at that time.
+    pub peer: Peer,
+    /// The first pending deliveries, in log order; never empty.
+    pub owed: Vec<Owed>,
+}
+
+/// A delivery to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owed {
+    pub position: u64,
+    pub cid: String,
+    /// Attempts that counted.
+    pub attempts: u32,
+    pub next_at: Timestamp,
+    /// `traceparent` of its fan-out; empty: none.
+    pub trace: String,
+}
+
+/// Claims lanes.
+#[async_trait]
+pub trait Claims: Send + Sync + 'static {
+    /// Claims those of the lanes that may be claimed now ([`claimable`]), with at most [`PAGE`] deliveries each. Whoever is
+    /// not in the answer is parked, held, claimed, not due, drained, or waits for another lane of its failing origin.
+    async fn claim(&self, lanes: &[LaneId], token: &ClaimToken) -> Result<Vec<Claim>>;
+
+    /// Claims the lane of a parked origin's probe, with that one delivery. None: no probe is due, or the lane is claimed.
+    async fn claim_probe(&self, origin: &Origin, token: &ClaimToken) -> Result<Option<Claim>>;
+
+    /// Ends every claim of an owner who has started anew, and lets what it had queued be swept at once. Owners that live
+    /// at the same time have different names.
+    async fn forget_claims(&self, owner: &str) -> Result<()>;
+}
+
+/// A lane that might be claimed, as a backend read it.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    pub lane: LaneId,
+    pub origin: Origin,
+    pub claim: claim::Lane,
+}
+
+/// The candidates that may be claimed now, together: of a failing origin one at most. `claimed` names the failing
+/// origins of which a lane is claimed by anybody.
+#[must_use]
+pub fn grant(
+    candidates: &[Candidate],
+    peers: &BTreeMap<Origin, Peer>,
+    claimed: &BTreeSet<Origin>,
+    now: Timestamp,
+) -> Vec<LaneId> {
+    let mut claimed = claimed.clone();
+    let mut granted = Vec::new();
+    for candidate in candidates {
+        let peer = peers.get(&candidate.origin).unwrap_or(&Peer::LIVE);
+        if claimable(candidate.claim, peer, claimed.contains(&candidate.origin), now) {
+            granted.push(candidate.lane);
+            claimed.insert(candidate.origin.clone());
+        }
+    }
+    granted
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    fn candidate(lane: i64, origin: &str, due: Timestamp) -> Candidate {
+        Candidate {
+            lane: LaneId(lane),
+            origin: origin.parse().unwrap(),
+            claim: claim::Lane {
+                claim_until: None,
+                next_due: Some(due),
+            },
+        }
+    }
+
+    #[test]
+    fn a_failing_origin_gets_one_lane_and_a_healthy_one_gets_all() {
+        let now = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1);
+        let failing: Origin = "https://failing.example".parse().unwrap();
+        let peers = BTreeMap::from([(
+            failing.clone(),
+            Peer {
+                failing_since: Some(now),
+                ..Peer::LIVE
+            },
+        )]);
+        let candidates = [
+            candidate(1, failing.as_str(), now),
+            candidate(2, failing.as_str(), now),
+            candidate(3, "https://well.example", now),
+            candidate(4, "https://well.example", now),
+        ];
+        let none = BTreeSet::new();
+        assert_eq!(
+            grant(&candidates, &peers, &none, now),
+            [LaneId(1), LaneId(3), LaneId(4)]
+        );
+        let claimed = BTreeSet::from([failing]);
+        assert_eq!(grant(&candidates, &peers, &claimed, now), [LaneId(3), LaneId(4)]);
+    }
+}

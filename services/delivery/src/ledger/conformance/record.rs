@@ -1,0 +1,172 @@
+use fedsx_kernel::delivery::{claim::CLAIM, outcome::Outcome, peer::Peer, row::DeliveryState};
+use jiff::SignedDuration;
+
+use super::{World, ids, origin, token};
+use crate::ledger::{Attempt, Report};
+
+pub(super) async fn run(world: &impl AsyncFn() -> World) {
+    outcomes_settle_their_rows(world().await).await;
+    an_outcome_of_an_expired_claim_counts_for_nothing(world().await).await;
+    a_row_that_ended_meanwhile_is_not_overwritten(world().await).await;
+    a_retry_is_due_after_its_wait(world().await).await;
+    an_origins_failure_holds_all_its_lanes(world().await).await;
+    an_answer_lifts_the_hold_of_a_failure(world().await).await;
+    a_lane_that_rests_is_not_due(world().await).await;
+    many_lanes_are_recorded_together(world().await).await;
+}
+
+fn attempt(world: &World, position: u64, outcome: Outcome) -> Attempt {
+    Attempt {
+        position,
+        outcome,
+        at: world.now(),
+        actor: None,
+        status: 418,
+        cause: "a cause".to_owned(),
+        jitter: 0.0,
+    }
+}
+
+async fn outcomes_settle_their_rows(world: World) {
+    let lane = world.owe("peer", &[1, 2, 3]).await;
+    let claim = world.claim(&[lane], 1).await.remove(0);
+    let attempts = vec![
+        attempt(&world, 1, Outcome::Delivered),
+        attempt(&world, 2, Outcome::Refused),
+    ];
+    let verdicts = world.report(&claim, attempts, false).await;
+    assert!(verdicts.reports[0].mine && !verdicts.reports[0].due);
+    assert_eq!(
+        world.states(lane).await,
+        [(1, "delivered", 1), (2, "refused", 1), (3, "pending", 0)]
+    );
+    assert!(world.claim(&[lane], 2).await.is_empty());
+    let verdicts = world.report(&claim, Vec::new(), true).await;
+    assert!(verdicts.reports[0].due);
+    let all = world.all().await;
+    let refused = all.iter().find(|row| row.position == 2).unwrap();
+    assert_eq!(
+        (refused.status, refused.cause.as_str(), refused.next_at),
+        (418, "a cause", None)
+    );
+    assert_eq!(world.peer("peer").await.alive_at, Some(world.now()));
+}
+
+async fn an_outcome_of_an_expired_claim_counts_for_nothing(world: World) {
+    let lane = world.owe("peer", &[1]).await;
+    let old = world.claim(&[lane], 1).await.remove(0);
+    world.clock.advance(CLAIM);
+    let new = world.claim(&[lane], 2).await.remove(0);
+    let verdicts = world.record(&old, 1, Outcome::Delivered, true).await;
+    assert!(!verdicts.reports[0].mine);
+    assert_eq!(world.states(lane).await, [(1, "pending", 0)]);
+    assert!(world.claim(&[lane], 3).await.is_empty(), "the newer claim stands");
+    assert!(world.record(&new, 1, Outcome::Delivered, true).await.reports[0].mine);
+    assert_eq!(world.states(lane).await, [(1, "delivered", 1)]);
+}
+
+async fn a_row_that_ended_meanwhile_is_not_overwritten(world: World) {
+    let lane = world.owe("peer", &[1]).await;
+    let claim = world.claim(&[lane], 1).await.remove(0);
+    let mut turn = world.ledger.turn().await.unwrap();
+    turn.end_pending(&origin("peer"), 1, DeliveryState::Refused, "blocked")
+        .await
+        .unwrap();
+    turn.commit().await.unwrap();
+    assert!(world.record(&claim, 1, Outcome::Delivered, true).await.reports[0].mine);
+    assert_eq!(world.states(lane).await, [(1, "refused", 0)]);
+}
+
+async fn a_retry_is_due_after_its_wait(world: World) {
+    let lane = world.owe("peer", &[1, 2]).await;
+    for (round, wait) in [(1, 5), (2, 30), (3, 120)] {
+        let claim = world.claim(&[lane], round).await.remove(0);
+        assert_eq!(claim.owed[0].attempts, u32::try_from(round - 1).unwrap());
+        assert!(!world.record(&claim, 1, Outcome::Retry, true).await.reports[0].due);
+        world.pass(wait - 1);
+        assert!(
+            world.claim(&[lane], 99).await.is_empty(),
+            "its successor waits too"
+        );
+        world.pass(1);
+    }
+    assert_eq!(world.states(lane).await, [(1, "pending", 3), (2, "pending", 0)]);
+}
+
+async fn an_origins_failure_holds_all_its_lanes(world: World) {
+    let one = world.owe("peer/one", &[1]).await;
+    let two = world.owe("peer/two", &[1]).await;
+    let claim = world.claim(&[one], 1).await.remove(0);
+    let verdicts = world.record(&claim, 1, Outcome::OriginFailed, true).await;
+    assert!(!verdicts.reports[0].due && verdicts.park.is_empty());
+    assert_eq!(world.states(one).await, [(1, "pending", 1)]);
+    assert!(world.claim(&[one, two], 2).await.is_empty());
+    world.pass(5);
+    let claim = world.claim(&[one, two], 3).await.remove(0);
+    world.pass(115);
+    let verdicts = world.record(&claim, 1, Outcome::OriginFailed, true).await;
+    assert_eq!(verdicts.park, [origin("peer")]);
+    assert_eq!(world.ledger.to_park().await.unwrap(), [origin("peer")]);
+}
+
+async fn an_answer_lifts_the_hold_of_a_failure(world: World) {
+    let one = world.owe("peer/one", &[1]).await;
+    let two = world.owe("peer/two", &[1]).await;
+    let claims = world.claim(&[one, two], 1).await;
+    world.record(&claims[0], 1, Outcome::OriginFailed, true).await;
+    world.pass(1);
+    let verdicts = world.record(&claims[1], 1, Outcome::Refused, true).await;
+    assert_eq!(verdicts.answered, [origin("peer")]);
+    let peer = world.peer("peer").await;
+    assert_eq!(
+        peer,
+        Peer {
+            alive_at: Some(world.now()),
+            ..Peer::LIVE
+        }
+    );
+    assert_eq!(world.claim(&[one, two], 2).await.len(), 1);
+}
+
+async fn a_lane_that_rests_is_not_due(world: World) {
+    let lane = world.owe("peer", &[1]).await;
+    let claim = world.claim(&[lane], 1).await.remove(0);
+    let pause = SignedDuration::from_secs(3);
+    let report = Report {
+        lane,
+        token: claim.token,
+        attempts: Vec::new(),
+        release: true,
+        pause,
+    };
+    assert!(!world.ledger.record(&[report]).await.unwrap().reports[0].due);
+    assert!(world.claim(&[lane], 2).await.is_empty());
+    world.pass(3);
+    assert_eq!(ids(&world.claim(&[lane], 2).await), [lane]);
+}
+
+async fn many_lanes_are_recorded_together(world: World) {
+    let rows: Vec<_> = (0..1_000)
+        .map(|number| super::delivery(&format!("peer/{number}"), 1))
+        .collect();
+    let lanes = super::lanes(&world.insert(&rows).await);
+    world.claim(&lanes, 1).await;
+    let reports: Vec<_> = lanes
+        .iter()
+        .map(|lane| Report {
+            lane: *lane,
+            token: token(1),
+            attempts: vec![attempt(&world, 1, Outcome::Delivered)],
+            release: true,
+            pause: SignedDuration::ZERO,
+        })
+        .collect();
+    let verdicts = world.ledger.record(&reports).await.unwrap();
+    assert!(
+        verdicts
+            .reports
+            .iter()
+            .all(|verdict| verdict.mine && !verdict.due)
+    );
+    assert_eq!(world.ledger.pending().await.unwrap(), 0);
+}

@@ -1,0 +1,171 @@
+//! Recording what attempts brought.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+use fedsx_kernel::delivery::{
+    claim::{Lane, claimable},
+    peer::Peer,
+    row::Row,
+};
+use jiff::Timestamp;
+use sqlx::{Row as _, SqliteConnection};
+
+use super::{
+    Sqlite, peers,
+    row::{integer, json, maybe_micros, micros, parsed, unsigned},
+};
+use crate::{
+    lane::LaneId,
+    ledger::{
+        ClaimToken, Records, Report, Result, Verdict, Verdicts,
+        record::{After, Before, settle},
+    },
+};
+
+#[async_trait]
+impl Records for Sqlite {
+    async fn record(&self, reports: &[Report]) -> Result<Verdicts> {
+        let mut transaction = self.begin().await?;
+        let before = read(&mut transaction, reports).await?;
+        let after = settle(reports, &before);
+        write(&mut transaction, &after).await?;
+        let now = self.now();
+        let due = release(&mut transaction, reports, &after, now).await?;
+        transaction.commit().await?;
+        let open = |lane: &LaneId| {
+            let origin = before.lanes.get(lane).map(|(_, origin)| origin);
+            let peer = origin.and_then(|origin| after.peers.get(origin).or_else(|| before.peers.get(origin)));
+            let free = Lane {
+                claim_until: None,
+                next_due: Some(now),
+            };
+            claimable(free, peer.unwrap_or(&Peer::LIVE), true, now)
+        };
+        let verdict = |(report, mine): (&Report, &bool)| Verdict {
+            mine: *mine,
+            due: *mine && report.release && due.contains(&report.lane) && open(&report.lane),
+        };
+        Ok(Verdicts {
+            reports: reports.iter().zip(&after.mine).map(verdict).collect(),
+            park: after.park,
+            answered: after.answered,
+        })
+    }
+}
+
+async fn read(connection: &mut SqliteConnection, reports: &[Report]) -> Result<Before> {
+    let mut before = Before::default();
+    let lanes: BTreeSet<_> = reports.iter().map(|report| report.lane.0).collect();
+    let rows = sqlx::query(
+        "SELECT l.id, l.claim_token, l.origin FROM json_each(?1) k CROSS JOIN lane l ON l.id = k.value",
+    )
+    .bind(json(&lanes)?)
+    .fetch_all(&mut *connection)
+    .await?;
+    for row in &rows {
+        let id: i64 = row.try_get("id")?;
+        let token: Option<String> = row.try_get("claim_token")?;
+        let origin = parsed("lane", "origin", id, row.try_get("origin")?)?;
+        before.lanes.insert(LaneId(id), (token.map(ClaimToken), origin));
+    }
+    let positions: Vec<_> = reports
+        .iter()
+        .flat_map(|report| {
+            report
+                .attempts
+                .iter()
+                .map(|attempt| (report.lane.0, integer(attempt.position)))
+        })
+        .collect();
+    before.rows = rows_of(connection, &json(&positions)?).await?;
+    let origins: BTreeSet<_> = before.lanes.values().map(|(_, origin)| origin.clone()).collect();
+    before.peers = peers::read(connection, &Vec::from_iter(origins)).await?;
+    Ok(before)
+}
+
+async fn rows_of(connection: &mut SqliteConnection, keys: &str) -> Result<BTreeMap<(LaneId, u64), Row>> {
+    let rows = sqlx::query(
+        "SELECT d.lane, d.position, d.state, d.attempts FROM json_each(?1) k CROSS JOIN delivery d \
+         ON d.lane = k.value ->> 0 AND d.position = k.value ->> 1",
+    )
+    .bind(keys)
+    .fetch_all(connection)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let lane: i64 = row.try_get("lane")?;
+            let position: u64 = unsigned("delivery", "position", lane, row.try_get("position")?)?;
+            let key = format!("lane {lane}, position {position}");
+            let state = parsed("delivery", "state", &key, row.try_get("state")?)?;
+            let attempts = unsigned("delivery", "attempts", &key, row.try_get("attempts")?)?;
+            Ok(((LaneId(lane), position), Row { state, attempts }))
+        })
+        .collect()
+}
+
+async fn write(connection: &mut SqliteConnection, after: &After<'_>) -> Result<()> {
+    let rows: Vec<_> = after
+        .rows
+        .iter()
+        .map(|(lane, attempt, settled)| {
+            (
+                lane.0,
+                integer(attempt.position),
+                settled.state.as_str(),
+                settled.attempts,
+                attempt.status,
+                &attempt.cause,
+                maybe_micros(settled.next_at),
+                settled.next_at.is_none().then(|| micros(attempt.at)),
+            )
+        })
+        .collect();
+    sqlx::query(
+        "UPDATE delivery AS d SET state = k.value ->> 2, attempts = k.value ->> 3, tries = d.tries + 1, status = k.value ->> 4, \
+         cause = k.value ->> 5, next_at = k.value ->> 6, settled_at = k.value ->> 7 FROM json_each(?1) k \
+         WHERE d.lane = k.value ->> 0 AND d.position = k.value ->> 1",
+    )
+    .bind(json(&rows)?)
+    .execute(&mut *connection)
+    .await?;
+    if !after.peers.is_empty() {
+        peers::put(connection, &after.peers).await?;
+    }
+    Ok(())
+}
+
+/// Ends the claims that end, sets down when their lanes are due next, and answers which are due now.
+async fn release(
+    connection: &mut SqliteConnection,
+    reports: &[Report],
+    after: &After<'_>,
+    now: Timestamp,
+) -> Result<BTreeSet<LaneId>> {
+    let ending: Vec<_> = reports
+        .iter()
+        .zip(&after.mine)
+        .filter(|(report, mine)| **mine && report.release)
+        .map(|(report, _)| {
+            let earliest = (!report.pause.is_zero()).then(|| now.saturating_add(report.pause).unwrap_or(now));
+            (report.lane.0, earliest.map_or(0, micros))
+        })
+        .collect();
+    let rows = sqlx::query(
+        "UPDATE lane SET claim_token = NULL, claim_until = NULL, queued_until = 0, \
+         next_due = (SELECT max(d.next_at, k.value ->> 1) FROM delivery d WHERE d.lane = lane.id \
+         AND d.state = 'pending' ORDER BY d.position LIMIT 1) \
+         FROM json_each(?1) k WHERE lane.id = k.value ->> 0 RETURNING lane.id, lane.next_due",
+    )
+    .bind(json(&ending)?)
+    .fetch_all(connection)
+    .await?;
+    let mut due = BTreeSet::new();
+    for row in &rows {
+        let next_due: Option<i64> = row.try_get("next_due")?;
+        if next_due.is_some_and(|next| next <= micros(now)) {
+            due.insert(LaneId(row.try_get("id")?));
+        }
+    }
+    Ok(due)
+}

@@ -1,0 +1,44 @@
+//! What nobody was told of, or what came due by time: found by looking.
+
+use async_trait::async_trait;
+use fedsx_kernel::{delivery::peer::Peer, origin::Origin};
+use jiff::SignedDuration;
+
+use super::Result;
+use crate::broker::Due;
+
+/// For so long a lane that was published is believed to be in the queue. A message lost costs this delay at most.
+pub const QUEUED: SignedDuration = SignedDuration::from_secs(5);
+
+/// What [`Sweeps::hurry`] moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Hurried {
+    /// Pending deliveries that are due now.
+    pub deliveries: u64,
+    /// Origins they go to.
+    pub origins: u64,
+}
+
+/// Looks for work.
+#[async_trait]
+pub trait Sweeps: Send + Sync + 'static {
+    /// Lanes that may be claimed now and are not believed to be in the queue, set down as queued for [`QUEUED`]. Of a
+    /// failing origin one at most. Costs next to nothing where nothing is due.
+    async fn sweep(&self, limit: u32) -> Result<Vec<Due>>;
+
+    /// Whether a parked origin waits for fan-out to end its parking.
+    async fn waits(&self) -> Result<bool>;
+
+    /// The origins that are not live: those that are parked, and those that are catching up.
+    async fn unwell(&self) -> Result<Vec<(Origin, Peer)>>;
+
+    /// Origins that have failed for so long that they are to be parked: what a crash left undone.
+    async fn to_park(&self) -> Result<Vec<Origin>>;
+
+    /// Makes pending deliveries due now and lifts holds, of one origin or all; a parked origin is probed at once.
+    async fn hurry(&self, origin: Option<&Origin>) -> Result<Hurried>;
+
+    /// Forgets delivered rows that ended longer ago than `retention`, at most `limit`, and audience and blocks that every
+    /// origin is past. Answers how many rows went.
+    async fn prune(&self, retention: SignedDuration, limit: u32) -> Result<u64>;
+}

@@ -1,0 +1,20 @@
+//! Delivery against a real log and real peers on loopback. The clock is moved by hand where time matters.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test says so by panicking, its harness too"
+)]
+
+mod addressing;
+mod broker;
+mod crash;
+mod domain;
+mod fairness;
+mod outcomes;
+mod parking;
+mod peer;
+mod process;
+mod queries;
+mod tracing;

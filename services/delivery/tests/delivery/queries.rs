@@ -1,0 +1,164 @@
+//! The ledger as operators see it.
+
+use fedsx_proto::v1::{GetProgressRequest, ListDeliveriesRequest, RetryNowRequest};
+use fedsx_runtime::token::Role;
+
+use crate::{domain::Domain, process::eventually};
+
+#[tokio::test]
+async fn deliveries_are_listed_by_page_and_filter() {
+    let domain = Domain::start().await;
+    let peer = domain.peer().await;
+    let process = domain.deliver().await;
+    let mut last = None;
+    for _ in 0..5 {
+        last = Some(domain.note(&[&peer.actor("bob")]).await);
+    }
+    let last = last.unwrap();
+    process.settled(last.position).await;
+    let list = async |request: ListDeliveriesRequest| {
+        process
+            .client(Role::Site)
+            .list_deliveries(request)
+            .await
+            .unwrap()
+            .into_inner()
+    };
+    let first = list(ListDeliveriesRequest {
+        limit: 3,
+        ..Default::default()
+    })
+    .await;
+    assert_eq!(first.deliveries[0].position, last.position);
+    assert_eq!(first.deliveries[0].inbox, peer.actor("bob"));
+    assert_eq!(first.deliveries[0].actor, domain.alice);
+    let page_token = first.next_page_token.clone();
+    let second = list(ListDeliveriesRequest {
+        limit: 3,
+        page_token,
+        ..Default::default()
+    })
+    .await;
+    assert_eq!(
+        (second.deliveries.len(), second.next_page_token.as_str()),
+        (2, "")
+    );
+    let one = list(ListDeliveriesRequest {
+        cid: last.cid.clone(),
+        ..Default::default()
+    })
+    .await;
+    assert_eq!(one.deliveries.len(), 1);
+    let none = list(ListDeliveriesRequest {
+        state: "dead".to_owned(),
+        ..Default::default()
+    })
+    .await;
+    assert!(none.deliveries.is_empty());
+    let progress = process
+        .client(Role::Operator)
+        .get_progress(GetProgressRequest {})
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!((progress.cursor, progress.pending), (last.position, 0));
+}
+
+#[tokio::test]
+async fn a_malformed_question_is_named_and_other_roles_are_refused() {
+    let domain = Domain::start().await;
+    let process = domain.deliver().await;
+    for (field, request) in [
+        (
+            "state",
+            ListDeliveriesRequest {
+                state: "lost".to_owned(),
+                ..Default::default()
+            },
+        ),
+        (
+            "origin",
+            ListDeliveriesRequest {
+                origin: "peer".to_owned(),
+                ..Default::default()
+            },
+        ),
+        (
+            "page_token",
+            ListDeliveriesRequest {
+                page_token: "x".to_owned(),
+                ..Default::default()
+            },
+        ),
+    ] {
+        let status = process
+            .client(Role::Operator)
+            .list_deliveries(request)
+            .await
+            .unwrap_err();
+        assert_eq!(status.code(), tonic::Code::InvalidArgument);
+        assert!(status.message().contains(field), "{}", status.message());
+    }
+    for role in [Role::Gateway, Role::Log, Role::Projection, Role::Delivery] {
+        let retry = process
+            .client(role)
+            .retry_now(RetryNowRequest::default())
+            .await
+            .unwrap_err();
+        assert_eq!(retry.code(), tonic::Code::PermissionDenied);
+        let list = process
+            .client(role)
+            .list_deliveries(ListDeliveriesRequest::default())
+            .await
+            .unwrap_err();
+        assert_eq!(list.code(), tonic::Code::PermissionDenied);
+    }
+}
+
+#[tokio::test]
+async fn retry_now_does_not_wait_for_the_ladder() {
+    let domain = Domain::start().await;
+    let peer = domain.peer().await;
+    let process = domain.deliver().await;
+    peer.says(500);
+    let posted = domain.note(&[&peer.actor("bob")]).await;
+    eventually("it is tried", async || {
+        process
+            .rows()
+            .await
+            .iter()
+            .any(|row| row.position == posted.position && row.attempts == 1)
+    })
+    .await;
+    peer.says(202);
+    let answer = process
+        .client(Role::Operator)
+        .retry_now(RetryNowRequest::default())
+        .await
+        .unwrap();
+    let answer = answer.into_inner();
+    assert_eq!((answer.deliveries, answer.origins), (1, 1));
+    process.settled(posted.position).await;
+    assert_eq!(peer.ids(), [posted.activity_id]);
+}
+
+#[tokio::test]
+async fn on_a_quiet_domain_a_post_is_under_way_at_once() {
+    let domain = Domain::on_real_time().await;
+    let peer = domain.peer().await;
+    let process = domain.deliver().await;
+    let (_, accept) = domain.followed_by(&peer, "bob").await;
+    process.settled(accept.position).await;
+    let mut took = Vec::new();
+    for _ in 0..20 {
+        let (began, before) = (std::time::Instant::now(), peer.tried());
+        domain.post().await;
+        while peer.tried() == before {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        took.push(began.elapsed());
+    }
+    took.sort();
+    // Far above what it takes, far below what waiting for any tick or time-out would take.
+    assert!(took[10] < std::time::Duration::from_millis(200), "{took:?}");
+}
