@@ -1,0 +1,113 @@
+//! The edge towards peers: inboxes, actor documents, collections and discovery.
+//!
+//! Enter by [`start`], which answers a router to be served under the domain's public origin. The gateway keeps no state
+//! of its own: what it accepts it appends to the log, what it serves it reads from the log and the projection's views,
+//! and what it knows of peers it caches over the log's kv, so that any number of gateways may run.
+//!
+//! A new resource is a file with its handler and one line in `router`. A new check of what peers post goes into
+//! `inbox`, at the place that its cost belongs.
+
+mod activities;
+mod actors;
+mod collections;
+mod discovery;
+mod health;
+mod home;
+mod inbox;
+mod limit;
+mod local_actor;
+mod log;
+mod measure;
+mod media;
+mod objects;
+mod peers;
+mod problem;
+mod quota;
+mod router;
+mod settings;
+mod signed_request;
+mod upstream;
+mod views;
+
+use std::sync::Arc;
+
+use axum::Router;
+use fedsx_runtime::{Context, fetch::Fetcher, token::Credentials, transport::MAX_MESSAGE};
+use tonic::{service::interceptor::InterceptedService, transport::Channel};
+
+use crate::{
+    inbox::budget::Budget, limit::Limits, log::Log, measure::Measures, peers::Peers, quota::StrangerQuota,
+    views::Views,
+};
+pub use settings::{Rate, Settings};
+
+/// A client of the log.
+pub type LogClient = fedsx_proto::v1::log_client::LogClient<InterceptedService<Channel, Credentials>>;
+/// A client of the projection.
+pub type ProjectionClient =
+    fedsx_proto::v1::projection_client::ProjectionClient<InterceptedService<Channel, Credentials>>;
+
+/// The gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("the gateway's metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+}
+
+/// What every handler shares.
+#[derive(Debug)]
+struct Gateway {
+    settings: Settings,
+    log: Log,
+    views: Views,
+    peers: Peers,
+    limits: Limits,
+    quota: StrangerQuota,
+    bodies: Budget,
+    measures: Measures,
+    context: Context,
+}
+
+type App = Arc<Gateway>;
+
+/// Makes the gateway of a domain. The clients carry the gateway's role; the router wants the client's address as
+/// `ConnectInfo<SocketAddr>` in a request's extensions, and counts all clients as one where it is missing.
+///
+/// # Errors
+/// [`StartError`] where the metrics are registered already.
+pub async fn start(
+    settings: Settings,
+    log: LogClient,
+    projection: ProjectionClient,
+    fetcher: Fetcher,
+    context: Context,
+) -> Result<Router, StartError> {
+    let measures = Measures::register(&context.metrics)?;
+    let log = Log::new(
+        log.max_decoding_message_size(MAX_MESSAGE)
+            .max_encoding_message_size(MAX_MESSAGE),
+    );
+    let projection = projection
+        .max_decoding_message_size(MAX_MESSAGE)
+        .max_encoding_message_size(MAX_MESSAGE);
+    let peers = Peers::new(
+        log.clone(),
+        fetcher,
+        context.clock.clone(),
+        settings.fetch_rate,
+        measures.fetches.clone(),
+    );
+    let app = Arc::new(Gateway {
+        views: Views::new(projection, log.clone()),
+        log,
+        peers,
+        limits: Limits::new(&settings),
+        quota: StrangerQuota::new(settings.stranger_quota),
+        bodies: Budget::new(settings.body_budget, settings.client_body_budget),
+        measures,
+        settings,
+        context,
+    });
+    app.context.shutdown.spawn(limit::housekeeping(app.clone()));
+    Ok(router::router(app))
+}

@@ -1,0 +1,107 @@
+//! The log, as the gateway uses it.
+
+use bytes::Bytes;
+use fedsx_kernel::{cid::Cid, stream::Stream};
+use fedsx_proto::v1::{
+    AppendRequest, DescribeRequest, Entry, Expected, GetKvRequest, GetRequest, KvChange, Meta, NewEntry,
+    ReadRequest, ReadResponse, append_response::Outcome, expected, get_request::By,
+};
+use fedsx_runtime::code::{Code, Refusal};
+
+use crate::{LogClient, upstream::ask};
+
+const SERVICE: &str = "log";
+
+/// A client of the log. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Log(LogClient);
+
+/// What became of an append.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Appended {
+    New,
+    Duplicate,
+}
+
+impl Log {
+    pub(crate) fn new(client: LogClient) -> Self {
+        Self(client)
+    }
+
+    /// The highest position.
+    pub(crate) async fn head(&self) -> Result<u64, Refusal> {
+        Ok(ask(SERVICE, self.0.clone().describe(DescribeRequest {}))
+            .await?
+            .head)
+    }
+
+    pub(crate) async fn by_cid(&self, cid: &Cid) -> Result<Option<Entry>, Refusal> {
+        self.get(By::Cid(cid.to_string())).await
+    }
+
+    pub(crate) async fn by_activity_id(&self, id: &str) -> Result<Option<Entry>, Refusal> {
+        self.get(By::ActivityId(id.to_owned())).await
+    }
+
+    async fn get(&self, by: By) -> Result<Option<Entry>, Refusal> {
+        let entry = ask(SERVICE, self.0.clone().get(GetRequest { by: Some(by) })).await;
+        absent(entry)
+    }
+
+    pub(crate) async fn read(&self, request: ReadRequest) -> Result<ReadResponse, Refusal> {
+        ask(SERVICE, self.0.clone().read(request)).await
+    }
+
+    /// Appends one received activity, with changes of kv in the same transaction.
+    pub(crate) async fn append(
+        &self,
+        stream: &Stream,
+        body: Bytes,
+        meta: Meta,
+        kv: Vec<KvChange>,
+    ) -> Result<Appended, Refusal> {
+        let request = AppendRequest {
+            stream: stream.to_string(),
+            expected: Some(Expected {
+                kind: Some(expected::Kind::Any(true)),
+            }),
+            entries: vec![NewEntry {
+                body,
+                meta: Some(meta),
+            }],
+            kv,
+        };
+        match ask(SERVICE, self.0.clone().append(request)).await?.outcome {
+            Some(Outcome::Appended(_)) => Ok(Appended::New),
+            Some(Outcome::Duplicate(_)) => Ok(Appended::Duplicate),
+            // Neither a version nor a compare-and-set was asked for.
+            other => {
+                tracing::error!(
+                    ?other,
+                    "the log answered an append with what it was not asked for"
+                );
+                Err(Refusal::new(Code::Internal, "the log service failed"))
+            }
+        }
+    }
+
+    pub(crate) async fn kv(&self, space: &str, key: &str) -> Result<Option<Bytes>, Refusal> {
+        let request = GetKvRequest {
+            space: space.to_owned(),
+            key: key.to_owned(),
+        };
+        Ok(ask(SERVICE, self.0.clone().get_kv(request))
+            .await?
+            .item
+            .map(|item| item.value))
+    }
+}
+
+/// A missing row as a value.
+pub(crate) fn absent<T>(answer: Result<T, Refusal>) -> Result<Option<T>, Refusal> {
+    match answer {
+        Ok(found) => Ok(Some(found)),
+        Err(refusal) if refusal.code == Code::NotFound => Ok(None),
+        Err(refusal) => Err(refusal),
+    }
+}

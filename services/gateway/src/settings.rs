@@ -1,0 +1,76 @@
+//! How a gateway behaves; every value but the origin has a default.
+
+use std::{collections::BTreeSet, num::NonZeroU32, time::Duration};
+
+use fedsx_kernel::origin::Origin;
+use http::HeaderName;
+
+/// So many requests a second in the long run, and so many at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    pub per_second: NonZeroU32,
+    pub burst: NonZeroU32,
+}
+
+impl Rate {
+    /// A rate; a zero counts as one.
+    #[must_use]
+    pub const fn new(per_second: u32, burst: u32) -> Self {
+        Self {
+            per_second: at_least_one(per_second),
+            burst: at_least_one(burst),
+        }
+    }
+}
+
+const fn at_least_one(number: u32) -> NonZeroU32 {
+    match NonZeroU32::new(number) {
+        Some(number) => number,
+        None => NonZeroU32::MIN,
+    }
+}
+
+/// What a gateway needs to know.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The domain's public origin: every id and `@target-uri` derives from it, never from `Host`.
+    pub origin: Origin,
+    /// Peers whose trace our spans become part of; other peers' traces are linked.
+    pub trusted_origins: BTreeSet<Origin>,
+    /// The header in which a proxy names the client, `x-forwarded-for`; its last address counts. Set it only where
+    /// every request comes through such a proxy, else clients choose their own address.
+    pub client_address_header: Option<HeaderName>,
+    /// Requests of one client address (IPv6: one /64); none: no limit.
+    pub client_rate: Option<Rate>,
+    /// Verified activities of one origin; none: no limit.
+    pub origin_rate: Option<Rate>,
+    /// Our own fetches to one origin, whoever caused them; none: no limit.
+    pub fetch_rate: Option<Rate>,
+    /// What is stored altogether for an origin that nobody here follows. Bytes.
+    pub stranger_quota: u64,
+    /// A body must have arrived within this time.
+    pub body_timeout: Duration,
+    /// Bodies under way may together have this size; a request beyond it is answered 503. Bytes.
+    pub body_budget: usize,
+    /// Those of one client address; a request beyond it is answered 429. Bytes.
+    pub client_body_budget: usize,
+}
+
+impl Settings {
+    /// The defaults.
+    #[must_use]
+    pub fn new(origin: Origin) -> Self {
+        Self {
+            origin,
+            trusted_origins: BTreeSet::new(),
+            client_address_header: None,
+            client_rate: Some(Rate::new(1000, 4000)),
+            origin_rate: Some(Rate::new(1000, 4000)),
+            fetch_rate: Some(Rate::new(20, 100)),
+            stranger_quota: 64 << 20,
+            body_timeout: Duration::from_secs(10),
+            body_budget: 32 << 20,
+            client_body_budget: 4 << 20,
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What every call of ours to another service of the domain shares: a deadline, and an answer that a stranger may see.
+
+use std::time::Duration;
+
+use fedsx_runtime::code::{Code, Refusal};
+use tonic::{Response, Status};
+
+/// A service that has not answered within this time is away. Views may take 5 s to catch up.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Waits for a service's answer.
+///
+/// # Errors
+/// What the service refused, where that is the stranger's affair; [`Code::Unavailable`] where it is away or does not
+/// let us in, and [`Code::Internal`] for its faults, without their text.
+pub(crate) async fn ask<T>(
+    service: &'static str,
+    call: impl Future<Output = Result<Response<T>, Status>>,
+) -> Result<T, Refusal> {
+    within(DEADLINE, service, call).await
+}
+
+async fn within<T>(
+    deadline: Duration,
+    service: &'static str,
+    call: impl Future<Output = Result<Response<T>, Status>>,
+) -> Result<T, Refusal> {
+    match tokio::time::timeout(deadline, call).await {
+        Ok(Ok(response)) => Ok(response.into_inner()),
+        Ok(Err(status)) => Err(translate(service, status)),
+        Err(_) => Err(away(service, "no answer in time")),
+    }
+}
+
+fn translate(service: &'static str, status: Status) -> Refusal {
+    let refusal = Refusal::from(status);
+    match refusal.code {
+        Code::NotFound
+        | Code::Malformed
+        | Code::CidMismatch
+        | Code::TooLarge
+        | Code::TypeUnknown
+        | Code::SchemaRefused => refusal,
+        Code::Unavailable => away(service, &refusal.detail),
+        // 401 or 403 would tell a peer to give up what our own configuration keeps from it.
+        Code::Unauthenticated | Code::Forbidden => {
+            tracing::error!(service, detail = %refusal.detail, "a service does not let the gateway in");
+            away(service, "it does not let the gateway in")
+        }
+        _ => {
+            tracing::error!(service, code = %refusal.code, detail = %refusal.detail, "a service failed");
+            Refusal::new(Code::Internal, format!("the {service} service failed"))
+        }
+    }
+}
+
+fn away(service: &'static str, cause: &str) -> Refusal {
+    tracing::debug!(service, cause, "a service is away");
+    Refusal::new(
+        Code::Unavailable,
+        format!("the {service} service is away just now"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_trouble_is_never_the_strangers_fault() {
+        for code in [
+            Code::Unauthenticated,
+            Code::Forbidden,
+            Code::Unavailable,
+            Code::RateLimited,
+        ] {
+            let answer = translate("log", Status::from(Refusal::new(code, "inner detail")));
+            assert!(answer.code.http().is_server_error(), "{code}");
+            assert!(!answer.detail.contains("inner"), "{code}");
+        }
+        assert_eq!(translate("log", Status::unavailable("x")).code, Code::Unavailable);
+        assert_eq!(translate("log", Status::internal("x")).code, Code::Internal);
+    }
+
+    #[test]
+    fn what_the_log_finds_wrong_with_an_activity_is_passed_on() {
+        let refused = Refusal::new(Code::SchemaRefused, "`name` is missing");
+        assert_eq!(translate("log", Status::from(refused.clone())), refused);
+    }
+
+    #[tokio::test]
+    async fn a_silent_service_is_away() {
+        let never = std::future::pending::<Result<Response<()>, Status>>();
+        assert_eq!(
+            within(Duration::ZERO, "log", never).await.unwrap_err().code,
+            Code::Unavailable
+        );
+    }
+}

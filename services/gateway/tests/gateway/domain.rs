@@ -1,0 +1,245 @@
+//! A domain without its edge to people: a real log, views by hand, and the gateway's router.
+
+use std::sync::Arc;
+
+use axum::{Router, body::Body};
+use fedsx_gateway::{LogClient, ProjectionClient, Settings};
+use fedsx_kernel::origin::Origin;
+use fedsx_proto::v1::{
+    DescribeRequest, Entry, GetKvRequest, GetRequest, PublishRequest, ReadRequest, get_request::By,
+    log_client, projection_client, projection_server::ProjectionServer, publish_response::Outcome,
+};
+use fedsx_runtime::{
+    Context,
+    clock::ManualClock,
+    fetch::{Fetcher, Policy},
+    keyring::MasterKey,
+    shutdown::Shutdown,
+    token::{Credentials, Guard, Role, Tokens},
+    transport,
+};
+use http::Request;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use tonic::{
+    service::interceptor::InterceptedService,
+    transport::{Channel, Server},
+};
+
+use crate::{answer::Answer, views::Views};
+
+pub(crate) const ORIGIN: &str = "https://events.example";
+pub(crate) const PUBLIC: &str = "https://www.w3.org/ns/activitystreams#Public";
+
+pub(crate) struct Domain {
+    pub(crate) origin: Origin,
+    pub(crate) router: Router,
+    pub(crate) views: Views,
+    pub(crate) clock: ManualClock,
+    channel: Channel,
+    tokens: Tokens,
+    settings: Settings,
+    shutdown: Shutdown,
+}
+
+impl Domain {
+    /// A domain with its base actor and the person alice.
+    pub(crate) async fn new() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    /// The same, with other settings of the gateway.
+    pub(crate) async fn with(adjust: impl FnOnce(&mut Settings)) -> Self {
+        let origin: Origin = ORIGIN.parse().unwrap();
+        let clock = ManualClock::new("2026-11-21T12:00:00Z".parse().unwrap());
+        let (tokens, views) = (Tokens::generate(), Views::default());
+        let context = Context {
+            clock: Arc::new(clock.clone()),
+            ..Context::default()
+        };
+        let channel = serve(&origin, &tokens, &views, &context).await;
+        let mut settings = Settings::new(origin.clone());
+        adjust(&mut settings);
+        let shutdown = context.shutdown.clone();
+        let router = gateway(&channel, &tokens, &settings, context).await;
+        let domain = Self {
+            origin,
+            router,
+            views,
+            clock,
+            channel,
+            tokens,
+            settings,
+            shutdown,
+        };
+        domain.create(None, "Service").await;
+        domain.create(Some("alice"), "Person").await;
+        domain
+    }
+
+    /// Another gateway of the same domain, that has seen nothing yet.
+    pub(crate) async fn second_gateway(&self) -> Router {
+        let context = Context {
+            clock: Arc::new(self.clock.clone()),
+            ..Context::default()
+        };
+        gateway(&self.channel, &self.tokens, &self.settings, context).await
+    }
+
+    /// A gateway of the same domain whose log is away.
+    pub(crate) async fn without_log(&self) -> Router {
+        let (memory, incoming) = transport::memory();
+        drop(incoming);
+        let context = Context {
+            clock: Arc::new(self.clock.clone()),
+            ..Context::default()
+        };
+        let views = projection(&self.channel, &self.tokens);
+        let log = log(&memory.channel(), &self.tokens, Role::Gateway);
+        fedsx_gateway::start(self.settings.clone(), log, views, fetcher(), context)
+            .await
+            .unwrap()
+    }
+
+    /// Makes an actor by a logged Create, and its row as the view would have it.
+    pub(crate) async fn create(&self, name: Option<&str>, kind: &str) -> Value {
+        let mut object = json!({ "type": kind, "name": name.unwrap_or("Events") });
+        if let Some(name) = name {
+            object["preferredUsername"] = name.into();
+        }
+        let entry = self
+            .publish("", &json!({ "type": "Create", "object": object, "to": [PUBLIC] }))
+            .await;
+        let document = body(&entry)["object"].clone();
+        let row = json!({ "document": document, "name": name, "kind": kind, "manual": false });
+        self.views.put("actors", document["id"].as_str().unwrap(), row);
+        document
+    }
+
+    pub(crate) async fn publish(&self, actor: &str, draft: &Value) -> Entry {
+        let request = PublishRequest {
+            actor: actor.to_owned(),
+            draft: draft.to_string().into_bytes().into(),
+            ..PublishRequest::default()
+        };
+        match self.log().publish(request).await.unwrap().into_inner().outcome {
+            Some(Outcome::Appended(appended)) => self.entry(By::Position(appended.position)).await,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) async fn entry(&self, by: By) -> Entry {
+        self.log()
+            .get(GetRequest { by: Some(by) })
+            .await
+            .unwrap()
+            .into_inner()
+    }
+
+    pub(crate) async fn stream(&self, stream: &str) -> Vec<Entry> {
+        let request = ReadRequest {
+            stream: stream.to_owned(),
+            ..ReadRequest::default()
+        };
+        self.log().read(request).await.unwrap().into_inner().entries
+    }
+
+    pub(crate) async fn kv(&self, space: &str, key: &str) -> Option<Value> {
+        let request = GetKvRequest {
+            space: space.to_owned(),
+            key: key.to_owned(),
+        };
+        let item = self.log().get_kv(request).await.unwrap().into_inner().item;
+        item.map(|item| serde_json::from_slice(&item.value).unwrap())
+    }
+
+    pub(crate) async fn head(&self) -> u64 {
+        self.log()
+            .describe(DescribeRequest {})
+            .await
+            .unwrap()
+            .into_inner()
+            .head
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        Answer::of(&self.router, request).await
+    }
+
+    /// GETs a path.
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.get_as(path, "*/*").await
+    }
+
+    pub(crate) async fn get_as(&self, path: &str, accept: &str) -> Answer {
+        let path = path.strip_prefix(ORIGIN).unwrap_or(path);
+        let path = if path.is_empty() { "/" } else { path };
+        self.send(
+            Request::get(path)
+                .header("accept", accept)
+                .body(Body::empty())
+                .unwrap(),
+        )
+        .await
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        fedsx_runtime::clock::Clock::now(&self.clock)
+    }
+
+    pub(crate) fn later(&self, seconds: i64) {
+        self.clock.advance(SignedDuration::from_secs(seconds));
+    }
+
+    fn log(&self) -> LogClient {
+        log(&self.channel, &self.tokens, Role::Operator)
+    }
+}
+
+impl Drop for Domain {
+    fn drop(&mut self) {
+        self.shutdown.begin();
+    }
+}
+
+pub(crate) fn body(entry: &Entry) -> Value {
+    serde_json::from_slice(&entry.body).unwrap()
+}
+
+pub(crate) fn fetcher() -> Fetcher {
+    Fetcher::new(Policy::new(["http://127.0.0.1:*".to_owned()]).unwrap()).unwrap()
+}
+
+async fn serve(origin: &Origin, tokens: &Tokens, views: &Views, context: &Context) -> Channel {
+    let master_key = Arc::new(MasterKey::parse(&MasterKey::generate()).unwrap());
+    let store = Arc::new(fedsx_log::store::sqlite::memory().await.unwrap());
+    let settings = fedsx_log::Settings::new(origin.clone(), master_key);
+    let log = fedsx_log::start(settings, store, context.clone()).await.unwrap();
+    let guard = Guard(tokens.clone());
+    let (memory, incoming) = transport::memory();
+    let server = Server::builder()
+        .add_service(InterceptedService::new(log, guard.clone()))
+        .add_service(InterceptedService::new(
+            ProjectionServer::new(views.clone()),
+            guard,
+        ));
+    let stop = context.shutdown.token().cancelled_owned();
+    tokio::spawn(server.serve_with_incoming_shutdown(incoming, stop));
+    memory.channel()
+}
+
+async fn gateway(channel: &Channel, tokens: &Tokens, settings: &Settings, context: Context) -> Router {
+    let (log, views) = (log(channel, tokens, Role::Gateway), projection(channel, tokens));
+    fedsx_gateway::start(settings.clone(), log, views, fetcher(), context)
+        .await
+        .unwrap()
+}
+
+fn log(channel: &Channel, tokens: &Tokens, role: Role) -> LogClient {
+    log_client::LogClient::with_interceptor(channel.clone(), Credentials::of(tokens, role))
+}
+
+fn projection(channel: &Channel, tokens: &Tokens) -> ProjectionClient {
+    let credentials = Credentials::of(tokens, Role::Gateway);
+    projection_client::ProjectionClient::with_interceptor(channel.clone(), credentials)
+}

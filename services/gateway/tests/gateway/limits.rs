@@ -1,0 +1,214 @@
+//! Limits by client, by origin, by target, by size and by time.
+
+use std::{convert::Infallible, net::SocketAddr, time::Duration};
+
+use axum::{body::Body, extract::ConnectInfo};
+use bytes::Bytes;
+use fedsx_gateway::Rate;
+use fedsx_runtime::serve;
+use futures::{StreamExt as _, stream};
+use http::{HeaderMap, HeaderValue, Request, header};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    domain::{Domain, fetcher},
+    letter::Letter,
+    peer::Peer,
+};
+
+const ALICE: &str = "https://events.example/actors/alice";
+
+fn letter(domain: &Domain, peer: &Peer, name: &str, text: &str) -> Letter {
+    Letter::new(domain, peer, &peer.note(name, text, &[ALICE]))
+}
+
+fn streamed(chunks: impl futures::Stream<Item = Bytes> + Send + 'static) -> Request<Body> {
+    let body = Body::from_stream(chunks.map(Ok::<_, Infallible>));
+    Request::post("/inbox")
+        .header("content-type", "application/activity+json")
+        .body(body)
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_client_that_asks_too_fast_is_told_when() {
+    let domain = Domain::with(|settings| settings.client_rate = Some(Rate::new(1, 2))).await;
+    let from = |address: [u8; 4]| {
+        let mut request = Request::get("/actors/alice").body(Body::empty()).unwrap();
+        request
+            .extensions_mut()
+            .insert(ConnectInfo(SocketAddr::from((address, 80))));
+        domain.send(request)
+    };
+    from([192, 0, 2, 1]).await.assert_status(200);
+    from([192, 0, 2, 1]).await.assert_status(200);
+    let answer = from([192, 0, 2, 1]).await;
+    answer.assert_refused(429, "rate_limited");
+    assert_eq!(answer.header("retry-after"), "1");
+    from([192, 0, 2, 2]).await.assert_status(200);
+    // Probes come from one address and wait for nobody.
+    for _ in 0..5 {
+        domain.get("/healthz").await.assert_status(200);
+    }
+}
+
+#[tokio::test]
+async fn a_verified_origin_has_a_rate_that_a_claim_does_not_touch() {
+    let domain = Domain::with(|settings| settings.origin_rate = Some(Rate::new(1, 1))).await;
+    let peer = Peer::start().await;
+    for text in ["1", "2"] {
+        let mut forged = letter(&domain, &peer, "bob", text).forged();
+        forged = forged.body(crate::letter::without_proof(&peer.note("bob", text, &[ALICE])).to_string());
+        forged.send(&domain).await.assert_refused(403, "bad_signature");
+    }
+    letter(&domain, &peer, "bob", "3")
+        .send(&domain)
+        .await
+        .assert_status(202);
+    let head = domain.head().await;
+    letter(&domain, &peer, "bob", "4")
+        .send(&domain)
+        .await
+        .assert_refused(429, "rate_limited");
+    assert_eq!(domain.head().await, head);
+}
+
+#[tokio::test]
+async fn who_forwards_an_activity_spends_nothing_of_its_origins_rate() {
+    let domain = Domain::with(|settings| settings.origin_rate = Some(Rate::new(1, 1))).await;
+    let peer = Peer::start().await;
+    for _ in 0..3 {
+        let forwarded = letter(&domain, &peer, "bob", "1").unsigned();
+        let status = forwarded.send(&domain).await.status.as_u16();
+        assert!(matches!(status, 200 | 202), "{status}");
+    }
+    letter(&domain, &peer, "bob", "2")
+        .send(&domain)
+        .await
+        .assert_status(202);
+}
+
+#[tokio::test]
+async fn a_target_is_not_asked_for_more_than_is_decent() {
+    let domain = Domain::with(|settings| settings.fetch_rate = Some(Rate::new(1, 2))).await;
+    let peer = Peer::start().await;
+    letter(&domain, &peer, "a", "1")
+        .send(&domain)
+        .await
+        .assert_status(202);
+    letter(&domain, &peer, "b", "1")
+        .send(&domain)
+        .await
+        .assert_status(202);
+    let answer = letter(&domain, &peer, "c", "1").send(&domain).await;
+    answer.assert_refused(503, "fetch_failed");
+    assert_eq!(answer.header("retry-after"), "1");
+    assert_eq!(peer.paths().len(), 2);
+    letter(&domain, &peer, "a", "2")
+        .send(&domain)
+        .await
+        .assert_status(202);
+}
+
+#[tokio::test]
+async fn a_stranger_has_a_quota_and_who_is_followed_has_none() {
+    let domain = Domain::with(|settings| settings.stranger_quota = 6_000).await;
+    let (stranger, friend) = (Peer::start().await, Peer::start().await);
+    domain
+        .views
+        .relate("following", ALICE, &friend.actor("bob"), "accepted");
+    let text = "x".repeat(3_000);
+    letter(&domain, &stranger, "bob", &text)
+        .send(&domain)
+        .await
+        .assert_status(202);
+    let head = domain.head().await;
+    let second = letter(&domain, &stranger, "eve", &text);
+    let answer = second.send(&domain).await;
+    answer.assert_refused(403, "quota_exceeded");
+    assert_eq!(domain.head().await, head);
+    // Neither a refusal nor a replay uses it up.
+    letter(&domain, &stranger, "bob", &text)
+        .send(&domain)
+        .await
+        .assert_status(200);
+    letter(&domain, &stranger, "eve", "short")
+        .send(&domain)
+        .await
+        .assert_status(202);
+    // The count outlives the gateway.
+    second
+        .send_to(&domain.second_gateway().await)
+        .await
+        .assert_refused(403, "quota_exceeded");
+    for name in ["bob", "eve"] {
+        for n in ["1", "2"] {
+            letter(&domain, &friend, name, &format!("{n}{text}"))
+                .send(&domain)
+                .await
+                .assert_status(202);
+        }
+    }
+    // Followed since: no stranger any more.
+    domain
+        .views
+        .relate("following", ALICE, &stranger.actor("eve"), "requested");
+    second.send(&domain).await.assert_status(202);
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_end_is_cut_off() {
+    let domain = Domain::with(|settings| settings.body_timeout = Duration::from_millis(50)).await;
+    let chunk = Bytes::from_static(b"{");
+    let slow = streamed(stream::iter([chunk]).chain(stream::pending()));
+    domain.send(slow).await.assert_refused(408, "request_timeout");
+    let domain = Domain::new().await;
+    let endless = streamed(stream::repeat(Bytes::from(vec![b' '; 64 << 10])));
+    domain.send(endless).await.assert_refused(413, "too_large");
+}
+
+#[tokio::test]
+async fn who_is_refused_while_sending_sees_why() {
+    let domain = Domain::new().await;
+    let stop = CancellationToken::new();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let inbox = format!("http://{}/inbox", listener.local_addr().unwrap());
+    let server = tokio::spawn(serve::serve(listener, domain.router.clone(), stop.clone()));
+    for (content_type, size, status) in [
+        ("application/activity+json", 4 << 20, 413),
+        ("text/plain", 4 << 20, 415),
+        ("text/plain", 1 << 20, 415),
+    ] {
+        let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(content_type))]);
+        let answer = fetcher()
+            .post(&inbox, headers, Bytes::from(vec![b' '; size]))
+            .await
+            .unwrap();
+        assert_eq!(answer.status, status, "{content_type} of {size} bytes");
+    }
+    stop.cancel();
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_malformed() {
+    let domain = Domain::new().await;
+    let broken = stream::iter([Ok(Bytes::from_static(b"{")), Err(std::io::Error::other("reset"))]);
+    let request = Request::post("/inbox").header("content-type", "application/activity+json");
+    let request = request.body(Body::from_stream(broken)).unwrap();
+    domain.send(request).await.assert_refused(400, "malformed");
+}
+
+#[tokio::test]
+async fn bodies_under_way_share_a_budget() {
+    let domain = Domain::with(|settings| settings.body_budget = 4_000).await;
+    let peer = Peer::start().await;
+    let large = letter(&domain, &peer, "bob", &"x".repeat(4_000));
+    large.send(&domain).await.assert_refused(503, "unavailable");
+    for n in 0..5 {
+        letter(&domain, &peer, "bob", &n.to_string())
+            .send(&domain)
+            .await
+            .assert_status(202);
+    }
+}
