@@ -1,0 +1,11 @@
+//! Client commands: each talks to a running domain over its internal services, as an operator.
+
+pub(crate) mod actor;
+pub(crate) mod connect;
+pub(crate) mod deliveries;
+pub(crate) mod follow;
+pub(crate) mod followers;
+pub(crate) mod log;
+mod output;
+pub(crate) mod peers;
+pub(crate) mod publish;

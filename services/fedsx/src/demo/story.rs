@@ -1,0 +1,251 @@
+//! The story, step by step. Every line is read back from a log, a view or the ledger before it is told.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use fedsx_kernel::activity::PUBLIC;
+use fedsx_proto::v1::{
+    Entry, GetRequest, GetRowRequest, ListDeliveriesRequest, PublishRequest, get_request::By,
+};
+use fedsx_runtime::code::{Code, Refusal};
+use serde_json::{Value, json};
+
+use super::narrator::Narrator;
+use crate::{commands::connect::Published, domain::Domain, drafts};
+
+/// How long a step may take before the story counts as failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(20);
+
+/// Tells the whole story, or names the step that failed.
+pub(super) async fn tell(narrator: &Narrator, blog: &Domain, events: &Domain) -> anyhow::Result<()> {
+    let author = blog.origin.actor("author");
+    follow(narrator, blog, events, &author).await?;
+
+    let article = json!({
+        "id": blog.origin.object("gig-night"), "type": "Article", "attributedTo": author, "name": "Gig Night",
+        "summary": "Three bands, one stage.", "content": "<p>Doors at eight, music at nine.</p>",
+    });
+    let draft = json!({
+        "type": "Create", "object": article, "to": [PUBLIC], "cc": [drafts::followers_of(&author)],
+    });
+    journey(
+        narrator,
+        blog,
+        events,
+        "publishes \"Gig Night\"",
+        "demo/gig-night",
+        draft,
+    )
+    .await?;
+
+    // Directed: the base of events takes it whether events follows or not. Public too, so that both show it.
+    let draft = json!({
+        "@context": [fedsx_kernel::activity::CONTEXT, { "Allocate": "https://fed-sx.org/ns#Allocate" }],
+        "type": "Allocate",
+        "object": blog.origin.object("gig-night"),
+        "target": events.origin.actor("main"),
+        "to": [events.origin.base()],
+        "cc": [drafts::followers_of(&author), PUBLIC],
+    });
+    journey(
+        narrator,
+        blog,
+        events,
+        "allocates it to the calendar main",
+        "demo/allocate",
+        draft,
+    )
+    .await
+}
+
+async fn follow(narrator: &Narrator, blog: &Domain, events: &Domain, author: &str) -> anyhow::Result<()> {
+    let base = events.origin.base();
+    let asked = publish(events, "", "demo/follow", drafts::follow(author))
+        .await
+        .context("step \"events follows\"")?;
+    narrator.step("events", "follows the author of blog", &at(&asked));
+    let accepted = eventually("blog accepts", || {
+        row(blog, "followers", format!("{author} {base}"))
+    })
+    .await?;
+    narrator.step(
+        "blog",
+        "accepts",
+        &format!(
+            "its followers: {}",
+            accepted["follower"].as_str().unwrap_or_default()
+        ),
+    );
+    let learnt = eventually("events learns it", || {
+        row(events, "following", format!("{base} {author}"))
+    })
+    .await?;
+    narrator.step(
+        "events",
+        "learns it",
+        &format!("it follows {}", learnt["followed"].as_str().unwrap_or_default()),
+    );
+    Ok(())
+}
+
+/// One activity's way from the author's draft into events' log.
+async fn journey(
+    narrator: &Narrator,
+    blog: &Domain,
+    events: &Domain,
+    what: &str,
+    key: &str,
+    draft: Value,
+) -> anyhow::Result<()> {
+    let step = |name: &str| format!("{name} ({what})");
+    let sent = publish(blog, "author", key, draft)
+        .await
+        .with_context(|| format!("step \"the author {what}\""))?;
+    narrator.step("blog", &format!("the author {what}"), &sent.id);
+    let entry = eventually(&step("sealed and logged"), || entry(blog, &sent.cid)).await?;
+    let suite = proof_suite(&entry)?;
+    narrator.step("blog", "  sealed", &format!("{} {suite}", sent.cid));
+    narrator.step("blog", "  logged", &at(&sent));
+    let row = eventually(&step("fanned out and delivered"), || delivered(blog, &sent.cid)).await?;
+    narrator.step("blog", "  fanned out", &format!("to {}", row.inbox));
+    let tries = if row.attempts == 1 { "attempt" } else { "attempts" };
+    narrator.step(
+        "blog",
+        "  delivered",
+        &format!(
+            "{} after {} {tries}, trace {}",
+            row.status, row.attempts, row.trace_id
+        ),
+    );
+    let received = eventually(&step("verified and logged at events"), || {
+        entry_of(events, &sent.id)
+    })
+    .await?;
+    let meta = received.meta.clone().unwrap_or_default();
+    narrator.step(
+        "events",
+        "  verified",
+        &format!("{} by {}", meta.verified_by, meta.key_id),
+    );
+    anyhow::ensure!(
+        received.cid == sent.cid,
+        "step \"{what}\": events logged {}, blog sealed {}",
+        received.cid,
+        sent.cid
+    );
+    narrator.step(
+        "events",
+        "  logged",
+        &format!("position {} of events' log, the same CID", received.position),
+    );
+    Ok(())
+}
+
+fn at(published: &Published) -> String {
+    let before = if published.duplicate {
+        " (from an earlier demo)"
+    } else {
+        ""
+    };
+    format!("position {}{before}", published.position)
+}
+
+fn proof_suite(entry: &Entry) -> anyhow::Result<String> {
+    let activity: Value = serde_json::from_slice(&entry.body)?;
+    Ok(activity["proof"]["cryptosuite"]
+        .as_str()
+        .context("the entry has no proof")?
+        .to_owned())
+}
+
+async fn publish(domain: &Domain, actor: &str, key: &str, draft: Value) -> anyhow::Result<Published> {
+    let request = PublishRequest {
+        actor: actor.to_owned(),
+        draft: serde_json::to_vec(&draft)?.into(),
+        idempotency_key: key.to_owned(),
+        ..PublishRequest::default()
+    };
+    let answer = domain
+        .clients
+        .log
+        .clone()
+        .publish(request)
+        .await
+        .map_err(Refusal::from)?;
+    Published::read(answer.into_inner())
+}
+
+/// Asks until there is an answer.
+async fn eventually<T, F>(step: &str, mut ask: impl FnMut() -> F) -> anyhow::Result<T>
+where
+    F: Future<Output = Result<Option<T>, Refusal>>,
+{
+    let asking = async {
+        loop {
+            if let Some(found) = ask().await? {
+                return Ok::<_, Refusal>(found);
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    };
+    match tokio::time::timeout(PATIENCE, asking).await {
+        Ok(found) => found.with_context(|| format!("step \"{step}\" failed")),
+        Err(_) => anyhow::bail!(
+            "step \"{step}\" failed: nothing of it after {} s",
+            PATIENCE.as_secs()
+        ),
+    }
+}
+
+/// A row that says `accepted`.
+async fn row(domain: &Domain, view: &str, key: String) -> Result<Option<Value>, Refusal> {
+    let request = GetRowRequest {
+        view: view.to_owned(),
+        key,
+        at_least: 0,
+    };
+    let answer = found(domain.clients.projection.clone().get_row(request).await)?;
+    let row = answer
+        .and_then(|answer| answer.row)
+        .and_then(|row| serde_json::from_slice::<Value>(&row.value).ok());
+    Ok(row.filter(|row| row["state"] == "accepted"))
+}
+
+async fn entry(domain: &Domain, cid: &str) -> Result<Option<Entry>, Refusal> {
+    get(domain, By::Cid(cid.to_owned())).await
+}
+
+async fn entry_of(domain: &Domain, activity_id: &str) -> Result<Option<Entry>, Refusal> {
+    get(domain, By::ActivityId(activity_id.to_owned())).await
+}
+
+async fn get(domain: &Domain, by: By) -> Result<Option<Entry>, Refusal> {
+    found(domain.clients.log.clone().get(GetRequest { by: Some(by) }).await)
+}
+
+async fn delivered(domain: &Domain, cid: &str) -> Result<Option<fedsx_proto::v1::DeliveryRow>, Refusal> {
+    let request = ListDeliveriesRequest {
+        cid: cid.to_owned(),
+        limit: 10,
+        ..ListDeliveriesRequest::default()
+    };
+    let rows = domain
+        .clients
+        .delivery
+        .clone()
+        .list_deliveries(request)
+        .await?
+        .into_inner()
+        .deliveries;
+    Ok(rows.into_iter().find(|row| row.state == "delivered"))
+}
+
+/// The answer, or none where there is no such thing yet.
+fn found<T>(answer: Result<tonic::Response<T>, tonic::Status>) -> Result<Option<T>, Refusal> {
+    match answer.map_err(Refusal::from) {
+        Ok(answer) => Ok(Some(answer.into_inner())),
+        Err(refusal) if refusal.code == Code::NotFound => Ok(None),
+        Err(refusal) => Err(refusal),
+    }
+}

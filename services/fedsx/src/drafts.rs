@@ -1,0 +1,75 @@
+//! The drafts that commands, seeding and the demo publish. What the log adds (id, published, proof) is not here.
+
+use anyhow::Context as _;
+use fedsx_kernel::{activity::PUBLIC, actor::Kind, origin::Origin};
+use serde_json::{Value, json};
+
+/// The actor that a person means by a URL: an origin alone means its base.
+pub(crate) fn actor_id(url: &str) -> anyhow::Result<String> {
+    match url.parse::<Origin>() {
+        Ok(origin) => Ok(origin.base()),
+        Err(_) => {
+            Origin::of(url).with_context(|| format!("{url:?} is no actor's URL"))?;
+            Ok(url.to_owned())
+        }
+    }
+}
+
+/// `Create` of a local actor, by the base.
+pub(crate) fn create_actor(
+    name: Option<&str>,
+    kind: Kind,
+    title: Option<&str>,
+    summary: Option<&str>,
+    manual: bool,
+) -> Value {
+    let mut object = json!({ "type": kind });
+    let mut set = |key: &str, value: Option<Value>| {
+        if let (Some(object), Some(value)) = (object.as_object_mut(), value) {
+            object.insert(key.to_owned(), value);
+        }
+    };
+    set("preferredUsername", name.map(Value::from));
+    set("name", title.or(name).map(Value::from));
+    set("summary", summary.map(Value::from));
+    set("manuallyApprovesFollowers", manual.then_some(Value::Bool(true)));
+    json!({ "type": "Create", "object": object, "to": [PUBLIC] })
+}
+
+/// `Follow` of a remote actor.
+pub(crate) fn follow(target: &str) -> Value {
+    json!({ "type": "Follow", "object": target, "to": [target] })
+}
+
+/// `Undo`, `Accept` or `Reject` of a Follow, which it embeds so that the peer needs to look nothing up.
+pub(crate) fn about_follow(verb: &str, follow_id: &str, follower: &str, followed: &str, to: &str) -> Value {
+    let follow = json!({ "type": "Follow", "id": follow_id, "actor": follower, "object": followed });
+    json!({ "type": verb, "object": follow, "to": [to] })
+}
+
+/// Where an actor's followers are addressed.
+pub(crate) fn followers_of(actor: &str) -> String {
+    format!("{}/followers", actor.trim_end_matches('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_means_its_base() {
+        assert_eq!(
+            actor_id("http://127.0.0.1:8001").unwrap(),
+            "http://127.0.0.1:8001/"
+        );
+        assert_eq!(
+            actor_id("https://blog.example/").unwrap(),
+            "https://blog.example/"
+        );
+        assert_eq!(
+            actor_id("https://blog.example/actors/a").unwrap(),
+            "https://blog.example/actors/a"
+        );
+        assert!(actor_id("blog").is_err());
+    }
+}
