@@ -1,0 +1,24 @@
+//! What a domain promises, shown by real processes: each file is one subject, each test one sentence of the promise.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "all of it is tests"
+)]
+
+mod blocks;
+mod cli;
+mod crash;
+mod delivery;
+mod demo;
+mod dependencies;
+mod discovery;
+mod follows;
+mod inbox;
+mod loops;
+mod reading;
+mod restart;
+mod smoke;
+mod steps;
+mod trace;

@@ -1,0 +1,60 @@
+//! Steps that several scenarios begin with or come back to.
+
+use std::time::Duration;
+
+use fedsx_e2e::{Entry, Node, eventually};
+
+/// For what is under way already and needs no waiting of its own.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
+/// A peer that was away is tried again after 5 to 15 seconds.
+pub(crate) const BACK: Duration = Duration::from_secs(30);
+
+/// A blog and an events site whose `main` follows the blog's `author`.
+pub(crate) async fn pair() -> (Node, Node) {
+    let (blog, events) = tokio::join!(Node::blog(), Node::events());
+    events.follow("main", &blog.actor("author")).await;
+    (blog, events)
+}
+
+/// Of some entries, the names of what was created.
+pub(crate) fn names(entries: &[Entry]) -> Vec<String> {
+    created(entries).map(|entry| entry.name().to_owned()).collect()
+}
+
+/// Of some entries, the CIDs of what was created for the public.
+pub(crate) fn cids(entries: &[Entry]) -> Vec<String> {
+    created(entries)
+        .filter(|entry| entry.public)
+        .map(|entry| entry.cid.clone())
+        .collect()
+}
+
+fn created(entries: &[Entry]) -> impl Iterator<Item = &Entry> {
+    entries.iter().filter(|entry| entry.verb() == "Create")
+}
+
+/// Waits until a node has received exactly these creations of a remote actor, in this order.
+pub(crate) async fn arrive(at: &Node, from: &str, expected: &[String], within: Duration) {
+    eventually(
+        &format!("{} receives {} of {from}", at.origin(), expected.len()),
+        within,
+        async || {
+            let received = names(&at.received(from).await);
+            (received == expected)
+                .then_some(())
+                .ok_or_else(|| format!("{} received: {received:?}", received.len()))
+        },
+    )
+    .await;
+}
+
+/// Panics unless positions are 1, 2, 3, … and each stream's versions too.
+pub(crate) fn assert_gapless(log: &[Entry]) {
+    let mut versions = std::collections::HashMap::new();
+    for (entry, position) in log.iter().zip(1..) {
+        assert_eq!(entry.position, position, "the log has a gap");
+        let version = versions.entry(entry.stream.as_str()).or_insert(0);
+        *version += 1;
+        assert_eq!(entry.version, *version, "the stream {} has a gap", entry.stream);
+    }
+}
