@@ -1,6 +1,6 @@
 //! Logs, traces and the W3C context that joins them across processes and domains.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, io::IsTerminal as _};
 
 use opentelemetry::{
     propagation::TextMapPropagator as _,
@@ -62,6 +62,7 @@ pub fn start(settings: &Settings) -> Result<Telemetry, TelemetryError> {
     };
     let text = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_target(true);
     let text = if settings.json {
         text.json().boxed()

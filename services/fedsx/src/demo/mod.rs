@@ -49,12 +49,7 @@ pub(crate) async fn run(demo: Demo) -> anyhow::Result<()> {
         filter: demo.log.clone(),
     })?;
     let narrator = Narrator::default();
-    // Both, before either writes a log that is bound to its port for ever.
-    for (name, port) in [("blog", demo.blog_port), ("events", demo.events_port)] {
-        std::net::TcpListener::bind(("127.0.0.1", port))
-            .with_context(|| failed(name, port))
-            .with_context(|| format!("127.0.0.1:{port} cannot be bound"))?;
-    }
+    reserve(&[("blog", demo.blog_port), ("events", demo.events_port)])?;
     let blog = start(&demo, "blog", demo.blog_port).await?;
     let events = start(&demo, "events", demo.events_port).await?;
     narrator.title("fed-sx: two domains, one process, nothing shared but HTTP");
@@ -87,6 +82,20 @@ pub(crate) async fn run(demo: Demo) -> anyhow::Result<()> {
         "a domain did not end in time; nothing that was acknowledged is lost"
     );
     Ok(())
+}
+
+/// Shows that every port is free, before a domain writes a log that is bound to its port for ever.
+fn reserve(ports: &[(&str, u16)]) -> anyhow::Result<()> {
+    let bind = |(name, port): &(&str, u16)| {
+        std::net::TcpListener::bind(("127.0.0.1", *port))
+            .with_context(|| format!("127.0.0.1:{port} cannot be bound"))
+            .with_context(|| failed(name, *port))
+    };
+    ports
+        .iter()
+        .map(bind)
+        .collect::<anyhow::Result<Vec<_>>>()
+        .map(drop)
 }
 
 async fn start(demo: &Demo, name: &str, port: u16) -> anyhow::Result<Domain> {
