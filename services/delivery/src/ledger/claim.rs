@@ -45,6 +45,18 @@ pub struct Claim {
     pub owed: Vec<Owed>,
 }
 
+impl Claim {
+    /// The claim as a probe: its delivery is sent now, whatever rung of its ladder it waits on, or a peer whose first
+    /// delivery waits for hours would be away for as long.
+    #[must_use]
+    pub fn as_probe(mut self) -> Self {
+        for owed in &mut self.owed {
+            owed.next_at = owed.next_at.min(self.at);
+        }
+        self
+    }
+}
+
 /// A delivery to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owed {

@@ -68,8 +68,8 @@ async fn a_server_error_climbs_the_ladder_until_the_delivery_is_dead_and_then_th
             0,
             "its successor waits"
         );
-        // With its jitter a wait is a fifth longer at most.
-        domain.pass((*wait + *wait / 5).as_secs() + 1);
+        // With its jitter a wait is a fifth longer at most, and it begins when the attempt ended.
+        domain.pass((*wait + *wait / 5).as_secs() + 10);
     }
     process.settled(good.position).await;
     assert_eq!(process.row(bad.position).await.state, "dead");
@@ -95,7 +95,7 @@ async fn a_429_holds_the_origin_for_as_long_as_it_asks() {
     process.fanned_out(named.position).await;
     assert_eq!(peer.tried(), tried);
     assert_eq!(process.row(posted.position).await.attempts, 1);
-    domain.pass(11);
+    domain.pass(20);
     process.settled(named.position).await;
     assert_eq!(process.row(posted.position).await.state, "delivered");
 }
@@ -148,7 +148,7 @@ async fn a_peer_that_was_away_gets_everything_in_order_and_once() {
     .await;
     process.fanned_out(last).await;
     let tried = peer.tried();
-    domain.pass(13);
+    domain.pass(22);
     eventually("it is tried again", async || peer.tried() > tried).await;
     peer.is_away(false);
     domain.settles(&process, last).await;
@@ -174,7 +174,7 @@ async fn while_a_peer_fails_one_attempt_is_made_at_a_time() {
     process.fanned_out(second.position).await;
     let attempt = async || {
         let tried = peer.tried();
-        domain.pass(13);
+        domain.pass(22);
         eventually("it is tried", async || peer.tried() > tried).await;
         let now = domain.clock.now().as_millisecond();
         eventually("it is held", async || {

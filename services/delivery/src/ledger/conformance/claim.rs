@@ -11,6 +11,7 @@ pub(super) async fn run(world: &impl AsyncFn() -> World) {
     a_claim_hands_out_a_page_in_order(world().await).await;
     a_drained_lane_is_not_claimed(world().await).await;
     a_probe_takes_the_lowest_pending_row(world().await).await;
+    a_probe_does_not_wait_for_its_rows_ladder(world().await).await;
     a_probes_lane_is_claimed_like_any_other(world().await).await;
     an_owners_earlier_claims_are_forgotten(world().await).await;
     two_at_once_never_claim_the_same(world().await).await;
@@ -127,6 +128,29 @@ async fn a_probe_takes_the_lowest_pending_row(world: World) {
             .await
             .unwrap()
             .is_none()
+    );
+}
+
+async fn a_probe_does_not_wait_for_its_rows_ladder(world: World) {
+    let lane = world.owe("peer", &[1]).await;
+    for round in 1..=3 {
+        let claim = world.claim(&[lane], round).await.remove(0);
+        world.record(&claim, 1, Outcome::Retry, true).await;
+        world.pass(150);
+    }
+    let claim = world.claim(&[lane], 4).await.remove(0);
+    world.record(&claim, 1, Outcome::Retry, true).await;
+    world.put_peer("peer", Peer::LIVE.parked(2, world.now())).await;
+    world.pass(60);
+    let probe = world
+        .ledger
+        .claim_probe(&origin("peer"), &token(5))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(
+        probe.owed[0].next_at <= world.now(),
+        "the fourth rung is ten minutes"
     );
 }
 

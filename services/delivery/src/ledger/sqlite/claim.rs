@@ -54,7 +54,7 @@ impl Claims for Sqlite {
         }
         let claims = take(&mut transaction, &[lane], token, &peers, now, 1).await?;
         transaction.commit().await?;
-        Ok(claims.into_iter().next())
+        Ok(claims.into_iter().next().map(Claim::as_probe))
     }
 
     async fn forget_claims(&self, owner: &str) -> Result<()> {
