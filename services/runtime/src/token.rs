@@ -58,12 +58,16 @@ impl Tokens {
     /// Random ones, for a domain that runs in one process.
     #[must_use]
     pub fn generate() -> Self {
-        Self::new(
-            Role::ALL
-                .into_iter()
-                .map(|role| (role, crate::keyring::MasterKey::generate().to_string()))
-                .collect(),
-        )
+        Self::new(HashMap::new()).complete()
+    }
+
+    /// With a random one for every role that has none, which only this process knows.
+    #[must_use]
+    pub fn complete(self) -> Self {
+        let random = |role| (role, crate::keyring::MasterKey::generate().to_string());
+        let mut tokens: HashMap<_, _> = Role::ALL.into_iter().map(random).collect();
+        tokens.extend(self.0.iter().map(|(role, token)| (*role, token.clone())));
+        Self::new(tokens)
     }
 
     /// A role's token.
