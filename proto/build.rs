@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use protox::prost::Message as _;
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?);
     let files = ["log", "projection", "delivery"].map(|name| root.join(format!("fedsx/v1/{name}.proto")));
@@ -9,6 +11,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("cargo:rerun-if-changed={}", file.display());
     }
     let descriptors = protox::compile(&files, [&root])?;
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    std::fs::write(out.join("fedsx.v1.bin"), descriptors.encode_to_vec())?;
     tonic_prost_build::configure()
         // Stored beside each entry as JSON, where an unknown or a missing field is no error.
         .type_attribute(

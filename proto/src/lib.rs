@@ -12,3 +12,6 @@
 pub mod v1 {
     tonic::include_proto!("fedsx.v1");
 }
+
+/// The contracts as an encoded `FileDescriptorSet`, for server reflection.
+pub const FILE_DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("fedsx.v1");

@@ -6,10 +6,13 @@
 
 use std::sync::Arc;
 
+pub mod admin;
 pub mod clock;
 pub mod code;
 pub mod config;
+pub mod database;
 pub mod fetch;
+pub mod grpc;
 pub mod health;
 pub mod keyring;
 pub mod metrics;

@@ -60,6 +60,8 @@ pub fn start(settings: &Settings) -> Result<Telemetry, TelemetryError> {
     } else {
         &settings.filter
     };
+    // The broker's outages are told once, by whom they concern, and not by each of its client's tasks.
+    let filter = format!("lapin=off,{filter}");
     let text = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())

@@ -25,6 +25,9 @@ pub const DOCUMENT_TIMEOUT: Duration = Duration::from_secs(5);
 pub const MAX_DOCUMENT: usize = 1 << 20;
 /// What is kept of the answer to a delivery, for its cause. Bytes.
 const MAX_ANSWER: usize = 4 << 10;
+/// Connections to one peer that are kept for the next request: as many as delivery sends at the same time, or half of them
+/// would be made anew each time.
+const IDLE_PER_HOST: usize = 32;
 /// Redirects that a GET follows.
 const MAX_REDIRECTS: usize = 3;
 
@@ -88,7 +91,7 @@ impl Fetcher {
             .no_proxy()
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(TIMEOUT)
-            .pool_max_idle_per_host(16)
+            .pool_max_idle_per_host(IDLE_PER_HOST)
             .dns_resolver(Arc::new(resolver::GuardedResolver::new(policy.clone())))
             .build()?;
         Ok(Self { client, policy })

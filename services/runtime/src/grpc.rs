@@ -1,0 +1,96 @@
+//! Serving a domain's internal gRPC: the services of a process, their health (grpc.health.v1) and reflection
+//! (grpc.reflection.v1), over TCP or memory.
+
+use std::{io, time::Duration};
+
+use futures::Stream;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    service::Routes,
+    transport::{Server, server::Connected},
+};
+use tonic_health::{ServingStatus, server::HealthReporter};
+
+use crate::{health::Readiness, shutdown::Shutdown, transport::ServerTls};
+
+/// A connection that is silent for so long is asked whether it lives.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// For so long it may take to say so.
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Bytes that one connection may have under way before they are read: a subscription fills it, so that other calls must not.
+const CONNECTION_WINDOW: u32 = 8 << 20;
+
+/// Server reflection cannot be offered.
+#[derive(Debug, thiserror::Error)]
+#[error("server reflection: {0}")]
+pub struct ReflectionError(#[from] tonic_reflection::server::Error);
+
+/// Adds health and reflection to a process's services. They need no token: they tell nothing but names and whether the
+/// process is ready. `descriptors` is an encoded `FileDescriptorSet`; `services` are full names, `fedsx.v1.Log`.
+///
+/// # Errors
+/// [`ReflectionError`] where the descriptors are malformed.
+pub fn with_health_and_reflection(
+    routes: Routes,
+    services: &'static [&'static str],
+    descriptors: &'static [u8],
+    readiness: &Readiness,
+    shutdown: &Shutdown,
+) -> Result<Routes, ReflectionError> {
+    let (reporter, health) = tonic_health::server::health_reporter();
+    let stop = shutdown.token();
+    let told = tell(reporter, services, readiness.clone());
+    shutdown.spawn(async move { stop.run_until_cancelled(told).await });
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(descriptors)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()?;
+    Ok(routes.add_service(health).add_service(reflection))
+}
+
+/// Keeps the health service's answers what readiness says; the empty name stands for the whole process.
+async fn tell(reporter: HealthReporter, services: &'static [&'static str], readiness: Readiness) {
+    let mut changes = readiness.watch();
+    loop {
+        let status = if changes.borrow_and_update().is_empty() {
+            ServingStatus::Serving
+        } else {
+            ServingStatus::NotServing
+        };
+        for service in std::iter::once(&"").chain(services) {
+            reporter.set_service_status(*service, status).await;
+        }
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Serves until the token is cancelled, then lets calls under way end.
+///
+/// # Errors
+/// Where the listener fails, or TLS cannot be set up.
+pub async fn serve<I, C>(
+    routes: Routes,
+    incoming: I,
+    tls: Option<ServerTls>,
+    stop: CancellationToken,
+) -> Result<(), tonic::transport::Error>
+where
+    I: Stream<Item = io::Result<C>>,
+    C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+{
+    let mut server = Server::builder()
+        .http2_keepalive_interval(Some(KEEP_ALIVE))
+        .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .tcp_nodelay(true);
+    if let Some(tls) = tls {
+        server = server.tls_config(tls.config())?;
+    }
+    server
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
+        .await
+}
