@@ -11,6 +11,7 @@ use fedsx_kernel::{
         rfc9421::{self, Request},
     },
     key::SigningKey,
+    origin::Origin,
     proof,
 };
 use serde_json::json;
@@ -28,7 +29,7 @@ fn key() -> SigningKey {
 }
 
 /// Of which the sealed activity has about a kibibyte without its proof.
-fn draft() -> Draft {
+fn text() -> String {
     let draft = json!({
         "type": "Create",
         "to": [PUBLIC],
@@ -44,41 +45,81 @@ fn draft() -> Draft {
             "content": "Three bands, one evening. ".repeat(6),
         },
     });
-    Draft::parse(draft.to_string().as_bytes()).unwrap()
+    draft.to_string()
 }
 
-fn seal(draft: Draft) -> Sealed {
-    let sealed = draft.seal(&Seal {
-        origin: &"https://blog.example".parse().unwrap(),
+fn draft() -> Draft {
+    Draft::parse(text().as_bytes()).unwrap()
+}
+
+fn at<'a>(origin: &'a Origin, key: &'a SigningKey) -> Seal<'a> {
+    Seal {
+        origin,
         actor: ACTOR,
         published: "2026-11-21T10:00:00Z".parse().unwrap(),
         prev: None,
         key_id: KEY_ID,
-        key: &key(),
-    });
-    sealed.unwrap()
+        key,
+    }
+}
+
+fn seal(draft: &Draft, key: &SigningKey) -> Sealed {
+    draft
+        .seal(&at(&"https://blog.example".parse().unwrap(), key))
+        .unwrap()
+}
+
+fn body() -> Vec<u8> {
+    seal(&draft(), &key()).body
+}
+
+fn request<'a>(headers: &'a [(&'a str, &'a str)]) -> Request<'a> {
+    Request {
+        method: "POST",
+        target_uri: "https://events.example/inbox",
+        headers,
+    }
+}
+
+fn activity() -> Activity {
+    Activity::parse(&body()).unwrap()
 }
 
 #[divan::bench]
 fn parse_and_cid(bencher: Bencher<'_, '_>) {
-    let body = seal(draft()).body;
+    let body = body();
     bencher.bench(|| Activity::parse(black_box(&body)).unwrap());
 }
 
 #[divan::bench]
 fn canonical_form(bencher: Bencher<'_, '_>) {
-    let document = seal(draft()).activity.document().clone().into();
+    let document = activity().document().clone().into();
     bencher.bench(|| canonical::to_vec(black_box(&document)).unwrap());
 }
 
 #[divan::bench]
 fn seal_draft(bencher: Bencher<'_, '_>) {
-    bencher.with_inputs(draft).bench_values(seal);
+    let (draft, key) = (draft(), key());
+    bencher.bench(|| seal(black_box(&draft), &key));
+}
+
+#[divan::bench]
+fn name_draft(bencher: Bencher<'_, '_>) {
+    let (draft, key) = (draft(), key());
+    let origin = "https://blog.example".parse().unwrap();
+    let seal = at(&origin, &key);
+    bencher.bench(|| black_box(&draft).name(&seal).unwrap());
+}
+
+#[divan::bench]
+fn parse_draft(bencher: Bencher<'_, '_>) {
+    let text = text();
+    bencher.bench(|| Draft::parse(black_box(text.as_bytes())).unwrap());
 }
 
 #[divan::bench]
 fn proof_sign(bencher: Bencher<'_, '_>) {
-    let mut document = seal(draft()).activity.document().clone();
+    let mut document = activity().document().clone();
     document.remove("proof");
     let (key, created) = (key(), "2026-11-21T10:00:00Z".parse().unwrap());
     bencher.bench(|| proof::sign(black_box(&document), KEY_ID, &key, created).unwrap());
@@ -86,21 +127,25 @@ fn proof_sign(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn proof_verify(bencher: Bencher<'_, '_>) {
-    let activity = seal(draft()).activity;
+    let activity = activity();
     let key = key().verifying_key();
     bencher.bench(|| proof::verify(black_box(activity.document()), &key).unwrap());
 }
 
 #[divan::bench]
+fn http_signature_sign(bencher: Bencher<'_, '_>) {
+    let digest = digest::of(&body());
+    let headers = [("content-digest", digest.as_str())];
+    let key = key();
+    bencher.bench(|| rfc9421::sign(black_box(&request(&headers)), KEY_ID, &key, NOW, NOW + 60).unwrap());
+}
+
+#[divan::bench]
 fn http_signature_verify(bencher: Bencher<'_, '_>) {
-    let body = seal(draft()).body;
+    let body = body();
     let digest = digest::of(&body);
     let headers = [("content-digest", digest.as_str())];
-    let request = Request {
-        method: "POST",
-        target_uri: "https://events.example/inbox",
-        headers: &headers,
-    };
+    let request = request(&headers);
     let signed = rfc9421::sign(&request, KEY_ID, &key(), NOW, NOW + 60).unwrap();
     let key = key().verifying_key();
     bencher.bench(|| {

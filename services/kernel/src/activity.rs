@@ -8,7 +8,11 @@ use serde_json::{Map, Value};
 
 pub use naming::cid_of;
 
-use crate::{cid::Cid, json, json::JsonError};
+use crate::{
+    cid::Cid,
+    json::{self, JsonError},
+    origin::Origin,
+};
 
 /// The collection that stands for everyone (ActivityPub, section 5.6).
 pub const PUBLIC: &str = "https://www.w3.org/ns/activitystreams#Public";
@@ -32,6 +36,7 @@ pub enum ActivityError {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Activity {
     document: Map<String, Value>,
+    origin: Origin,
     cid: Cid,
 }
 
@@ -64,15 +69,13 @@ impl Activity {
     /// # Errors
     /// [`ActivityError`]
     pub fn from_document(document: Map<String, Value>) -> Result<Self, ActivityError> {
-        envelope::check(&document)?;
-        let cid = cid_of(&document)?;
-        Ok(Self { document, cid })
-    }
-
-    /// An activity whose CID was just computed from the document by the same rule.
-    pub(crate) fn sealed(document: Map<String, Value>, cid: Cid) -> Result<Self, ActivityError> {
-        envelope::check(&document)?;
-        Ok(Self { document, cid })
+        let origin = envelope::check(&document)?;
+        let cid = naming::cid_at(&document, Some(&origin))?;
+        Ok(Self {
+            document,
+            origin,
+            cid,
+        })
     }
 
     /// The whole document, as parsed.
@@ -105,6 +108,11 @@ impl Activity {
             .get("actor")
             .and_then(envelope::id_of)
             .unwrap_or_default()
+    }
+    /// Where the actor, and with it the activity, lies.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        &self.origin
     }
     /// The object; an array of one counts as that one, an array of several as none.
     #[must_use]

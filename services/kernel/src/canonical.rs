@@ -1,9 +1,12 @@
 //! RFC 8785, the JSON Canonicalization Scheme (JCS).
 
-use serde::ser::{Serialize, SerializeMap, Serializer};
+pub(crate) mod members;
+mod write;
+
 use serde_json::{Map, Value};
 
-use crate::json;
+/// Most activities have less. Bytes.
+const TYPICAL: usize = 2048;
 
 /// A value has no canonical form: an integer beyond ±(2^53−1), or nesting that could not be read back.
 /// [`crate::json::parse`] lets none through.
@@ -16,59 +19,26 @@ pub struct CanonicalError(pub String);
 /// # Errors
 /// [`CanonicalError`] where a number cannot be represented.
 pub fn to_vec(value: &Value) -> Result<Vec<u8>, CanonicalError> {
-    check(value, 0)?;
-    write(value)
+    let mut out = Vec::with_capacity(TYPICAL);
+    write::value(&mut out, value, 0)?;
+    Ok(out)
 }
 
 /// The canonical bytes of an object without some of its members.
 pub(crate) fn without(document: &Map<String, Value>, left_out: &[&str]) -> Result<Vec<u8>, CanonicalError> {
-    let part = Part { document, left_out };
-    part.members().try_for_each(|(_, value)| check(value, 1))?;
-    write(&part)
-}
-
-fn write<T: Serialize>(value: &T) -> Result<Vec<u8>, CanonicalError> {
-    serde_json_canonicalizer::to_vec(value).map_err(|error| CanonicalError(error.to_string()))
-}
-
-/// An object as if some of its members were not there; saves a copy of the rest.
-struct Part<'a> {
-    document: &'a Map<String, Value>,
-    left_out: &'a [&'a str],
-}
-
-impl<'a> Part<'a> {
-    fn members(&self) -> impl Iterator<Item = (&'a String, &'a Value)> {
-        let left_out = self.left_out;
-        self.document
-            .iter()
-            .filter(move |(key, _)| !left_out.contains(&key.as_str()))
-    }
-}
-
-impl Serialize for Part<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        for (key, value) in self.members() {
-            map.serialize_entry(key, value)?;
+    let mut out = Vec::with_capacity(TYPICAL);
+    out.push(b'{');
+    write::in_order(document, |name, value| {
+        if left_out.contains(&name) {
+            return Ok(());
         }
-        map.end()
-    }
-}
-
-/// The canonicaliser rounds integers beyond 2^53 silently and recurses: both are looked at before.
-fn check(value: &Value, depth: usize) -> Result<(), CanonicalError> {
-    match value {
-        Value::Number(number) if json::number::is_inexact_integer(number) => Err(CanonicalError(
-            json::JsonError::IntegerRange(number.to_string()).to_string(),
-        )),
-        Value::Array(_) | Value::Object(_) if depth == json::MAX_DEPTH => {
-            Err(CanonicalError(json::JsonError::TooDeep.to_string()))
+        if out.len() > 1 {
+            out.push(b',');
         }
-        Value::Array(values) => values.iter().try_for_each(|value| check(value, depth + 1)),
-        Value::Object(members) => members.values().try_for_each(|value| check(value, depth + 1)),
-        _ => Ok(()),
-    }
+        write::member(&mut out, name, value, 1)
+    })?;
+    out.push(b'}');
+    Ok(out)
 }
 
 #[cfg(test)]
@@ -76,6 +46,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::json::MAX_DEPTH;
 
     fn text(value: &Value) -> String {
         String::from_utf8(to_vec(value).unwrap()).unwrap()
@@ -110,6 +81,44 @@ mod tests {
     }
 
     #[test]
+    fn writes_the_numbers_of_rfc_8785_appendix_b() {
+        let table = [
+            (0x0000_0000_0000_0000, "0"),
+            (0x8000_0000_0000_0000, "0"),
+            (0x0000_0000_0000_0001, "5e-324"),
+            (0x8000_0000_0000_0001, "-5e-324"),
+            (0x7fef_ffff_ffff_ffff, "1.7976931348623157e+308"),
+            (0xffef_ffff_ffff_ffff, "-1.7976931348623157e+308"),
+            (0x44b5_2d02_c7e1_4af5, "9.999999999999997e+22"),
+            (0x44b5_2d02_c7e1_4af6, "1e+23"),
+            (0x44b5_2d02_c7e1_4af7, "1.0000000000000001e+23"),
+            (0x444b_1ae4_d6e2_ef50, "1e+21"),
+            (0x3eb0_c6f7_a0b5_ed8c, "9.999999999999997e-7"),
+            (0x3eb0_c6f7_a0b5_ed8d, "0.000001"),
+            (0x41b3_de43_5555_5553, "333333333.3333332"),
+            (0x41b3_de43_5555_5554, "333333333.33333325"),
+            (0x41b3_de43_5555_5555, "333333333.3333333"),
+            (0x41b3_de43_5555_5556, "333333333.3333334"),
+            (0x41b3_de43_5555_5557, "333333333.33333343"),
+            (0xbecb_f647_612f_3696, "-0.0000033333333333333333"),
+            (0x4314_3ff3_c1cb_0959, "1424953923781206.2"),
+        ];
+        for (bits, expected) in table {
+            assert_eq!(text(&f64::from_bits(bits).into()), expected, "{bits:x}");
+        }
+        // Of the rest of the appendix IEEE 754 may have lost digits.
+        for bits in [
+            0x4340_0000_0000_0000,
+            0xc340_0000_0000_0000,
+            0x4430_0000_0000_0000,
+            0x444b_1ae4_d6e2_ef4e,
+            0x444b_1ae4_d6e2_ef4f,
+        ] {
+            assert!(to_vec(&f64::from_bits(bits).into()).is_err(), "{bits:x}");
+        }
+    }
+
+    #[test]
     fn refuses_numbers_that_would_be_rounded() {
         for number in [
             json!(9007199254740992u64),
@@ -127,9 +136,9 @@ mod tests {
     #[test]
     fn refuses_what_could_not_be_read_back() {
         let nested = |depth| (0..depth).fold(json!(1), |inner, _| json!([inner]));
-        assert!(to_vec(&nested(json::MAX_DEPTH)).is_ok());
-        assert!(to_vec(&nested(json::MAX_DEPTH + 1)).is_err());
-        assert!(without(json!({"a": nested(json::MAX_DEPTH)}).as_object().unwrap(), &[]).is_err());
+        assert!(to_vec(&nested(MAX_DEPTH)).is_ok());
+        assert!(to_vec(&nested(MAX_DEPTH + 1)).is_err());
+        assert!(without(json!({"a": nested(MAX_DEPTH)}).as_object().unwrap(), &[]).is_err());
     }
 
     #[test]

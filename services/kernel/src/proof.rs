@@ -9,7 +9,8 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     activity::envelope,
-    canonical::{self, CanonicalError},
+    canonical::{self, CanonicalError, members::Members},
+    json,
     key::{SigningKey, VerifyingKey},
 };
 
@@ -83,26 +84,43 @@ pub fn sign(
     key: &SigningKey,
     created: Timestamp,
 ) -> Result<Value, ProofError> {
-    let created = format!("{created:.0}");
-    let mut config: Map<String, Value> = [
-        ("type", TYPE),
-        ("cryptosuite", CRYPTOSUITE),
-        ("verificationMethod", verification_method),
-        ("proofPurpose", PURPOSE),
-        ("created", created.as_str()),
-    ]
-    .into_iter()
-    .map(|(name, value)| (name.to_owned(), value.into()))
-    .collect();
-    if let Some(context) = document.get("@context") {
-        config.insert("@context".to_owned(), context.clone());
+    let document = Members::of(document)?;
+    let claims = Claims::new(document.get("@context"), verification_method, created);
+    let proof = claims.sign(&document.without(&["proof"]), key);
+    json::parse(&proof).map_err(|error| malformed(error.to_string()))
+}
+
+/// All that a proof says but its value.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Claims(Members);
+
+impl Claims {
+    /// The claims of a proof of a document with this `@context`, in canonical form. `created` is cut to whole seconds.
+    pub(crate) fn new(context: Option<&[u8]>, verification_method: &str, created: Timestamp) -> Self {
+        let mut claims = Members::default();
+        if let Some(context) = context {
+            claims.set_canonical("@context", context);
+        }
+        claims.set_string("created", &format!("{created:.0}"));
+        claims.set_string("cryptosuite", CRYPTOSUITE);
+        claims.set_string("proofPurpose", PURPOSE);
+        claims.set_string("type", TYPE);
+        claims.set_string("verificationMethod", verification_method);
+        Self(claims)
     }
-    let signature = key.sign(&hash_data(&config, document)?);
-    config.insert(
-        "proofValue".to_owned(),
-        multibase::encode(Base::Base58Btc, signature).into(),
-    );
-    Ok(Value::Object(config))
+
+    /// Most bytes that the signed proof has.
+    pub(crate) fn max_len(&self) -> usize {
+        self.0.len() + ",\"proofValue\":\"\"".len() + MAX_VALUE
+    }
+
+    /// The proof in canonical form, of a document in canonical form without its proof.
+    pub(crate) fn sign(mut self, document: &[u8], key: &SigningKey) -> Vec<u8> {
+        let signature = key.sign(&hash_data(&self.0.to_vec(), document));
+        let value = multibase::encode(Base::Base58Btc, signature);
+        self.0.set_string("proofValue", &value);
+        self.0.to_vec()
+    }
 }
 
 /// Verifies the document's proof with a key that the caller has resolved and checked to belong to the actor.
@@ -113,8 +131,10 @@ pub fn verify(document: &Map<String, Value>, key: &VerifyingKey) -> Result<(), P
     info(document)?;
     let proof = the_proof(document)?;
     let signature = signature(proof)?;
-    let signed = as_signed(document, proof)?;
-    if key.verify(&hash_data(proof, &signed)?, &signature) {
+    let claims = canonical::without(proof, &["proofValue"])?;
+    let document = as_signed(document, proof)?;
+    let signed = canonical::without(&document, &["proof"])?;
+    if key.verify(&hash_data(&claims, &signed), &signature) {
         Ok(())
     } else {
         Err(ProofError::BadSignature)
@@ -122,12 +142,12 @@ pub fn verify(document: &Map<String, Value>, key: &VerifyingKey) -> Result<(), P
 }
 
 /// What is signed: the hash of the proof without its value, then the hash of the document without its proof.
-fn hash_data(proof: &Map<String, Value>, document: &Map<String, Value>) -> Result<[u8; 64], CanonicalError> {
+fn hash_data(claims: &[u8], document: &[u8]) -> [u8; 64] {
     let mut hashes = [0; 64];
-    let (config, rest) = hashes.split_at_mut(32);
-    config.copy_from_slice(&Sha256::digest(canonical::without(proof, &["proofValue"])?));
-    rest.copy_from_slice(&Sha256::digest(canonical::without(document, &["proof"])?));
-    Ok(hashes)
+    let (first, rest) = hashes.split_at_mut(32);
+    first.copy_from_slice(&Sha256::digest(claims));
+    rest.copy_from_slice(&Sha256::digest(document));
+    hashes
 }
 
 /// The document as its signer saw it: the proof's `@context` must begin the document's, and stands for it (W3C, section
@@ -344,6 +364,18 @@ mod tests {
             document["proof"]["proofValue"] = value.into();
             assert!(matches!(check(&document), Err(ProofError::Malformed(_))));
         }
+    }
+
+    #[test]
+    fn a_proof_is_as_long_as_foretold() {
+        let claims = Claims::new(Some(b"[]"), "https://a.example/#k\"y", Timestamp::UNIX_EPOCH);
+        let signed = claims.clone().sign(b"{}", &key());
+        assert!(
+            claims.max_len() - signed.len() <= 3,
+            "{} {}",
+            claims.max_len(),
+            signed.len()
+        );
     }
 
     #[test]

@@ -20,8 +20,8 @@ pub(crate) fn error(field: &'static str, problem: impl Into<String>) -> Activity
     }
 }
 
-/// Every check of a complete activity but the one of its CID.
-pub(crate) fn check(document: &Document) -> Result<(), ActivityError> {
+/// Every check of a complete activity but the one of its CID. Tells its actor's origin.
+pub(crate) fn check(document: &Document) -> Result<Origin, ActivityError> {
     check_context(document)?;
     check_content(document)?;
     let actor = present(document, "actor").ok_or_else(|| error("actor", "is missing"))?;
@@ -29,11 +29,12 @@ pub(crate) fn check(document: &Document) -> Result<(), ActivityError> {
     let origin = Origin::of(actor).map_err(|_| error("actor", "is not an http or https URL"))?;
     let id = present(document, "id").ok_or_else(|| error("id", "is missing"))?;
     let id = id.as_str().ok_or_else(|| error("id", "is not a string"))?;
-    let at = Origin::of(id).map_err(|_| error("id", "is not an http or https URL"))?;
-    if at != origin {
+    if !origin.owns(id) {
+        let at = Origin::of(id).map_err(|_| error("id", "is not an http or https URL"))?;
         return Err(error("id", format!("lies at {at}, its actor at {origin}")));
     }
-    check_published(document)
+    check_published(document)?;
+    Ok(origin)
 }
 
 /// The checks that hold for a draft as well: `type`, addressees, `object`.
@@ -198,7 +199,7 @@ mod tests {
 
     fn refused(document: &Document) -> Option<&'static str> {
         match check(document) {
-            Ok(()) => None,
+            Ok(_) => None,
             Err(ActivityError::Envelope { field, .. }) => Some(field),
             Err(other) => panic!("{other}"),
         }

@@ -12,7 +12,14 @@ use crate::{canonical, cid::Cid, origin::Origin};
 /// [`ActivityError::CidMismatch`] where the id has the shape of an activity's URL with another CID, and
 /// [`ActivityError::Envelope`] where there is no canonical form.
 pub fn cid_of(document: &Map<String, Value>) -> Result<Cid, ActivityError> {
-    let claimed = claimed_cid(document);
+    let actor = document.get("actor").and_then(envelope::id_of);
+    let origin = actor.and_then(|actor| Origin::of(actor).ok());
+    cid_at(document, origin.as_ref())
+}
+
+/// The same, where the actor's origin, if it has one, is known.
+pub(super) fn cid_at(document: &Map<String, Value>, origin: Option<&Origin>) -> Result<Cid, ActivityError> {
+    let claimed = origin.and_then(|origin| claimed_cid(document, origin));
     let left_out: &[&str] = if claimed.is_some() {
         &["id", "proof", "signature"]
     } else {
@@ -28,9 +35,8 @@ pub fn cid_of(document: &Map<String, Value>) -> Result<Cid, ActivityError> {
 }
 
 /// The CID in an id of exactly the shape `<actor's origin>/activities/<cid>`.
-fn claimed_cid(document: &Map<String, Value>) -> Option<Cid> {
+fn claimed_cid(document: &Map<String, Value>, origin: &Origin) -> Option<Cid> {
     let id = document.get("id").and_then(Value::as_str)?;
-    let origin = Origin::of(document.get("actor").and_then(envelope::id_of)?).ok()?;
     id.strip_prefix(origin.as_str())?
         .strip_prefix("/activities/")?
         .parse()

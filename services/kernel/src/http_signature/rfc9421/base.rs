@@ -1,25 +1,26 @@
 //! The signature base (RFC 9421, section 2.5): what is actually signed.
 
-use std::{collections::HashSet, fmt::Write as _};
+use std::borrow::Cow;
 
 use sfv::{InnerList, Item, ItemSerializer, ListSerializer};
 
 use super::{Request, SignatureError, malformed};
 use crate::origin::Origin;
 
-/// One line for each covered component, then the parameters in the order received.
-pub(super) fn signature_base(request: &Request<'_>, input: &InnerList) -> Result<String, SignatureError> {
-    let mut base = String::new();
-    let mut seen = HashSet::new();
-    for item in &input.items {
-        let identifier = ItemSerializer::new()
-            .bare_item(&item.bare_item)
-            .parameters(&item.params)
-            .finish();
-        let Some(name) = plain_name(item) else {
-            return Err(SignatureError::MissingComponent(identifier));
-        };
-        if !seen.insert(name) {
+/// One line for each covered component, then the parameters in the order received: `params`, the serialisation of the
+/// input.
+pub(super) fn signature_base(
+    request: &Request<'_>,
+    input: &InnerList,
+    params: &str,
+) -> Result<String, SignatureError> {
+    let mut base = String::with_capacity(512);
+    for (index, item) in input.items.iter().enumerate() {
+        let name = plain_name(item).ok_or_else(|| SignatureError::MissingComponent(identifier(item)))?;
+        if input.items[..index]
+            .iter()
+            .any(|item| plain_name(item) == Some(name))
+        {
             return Err(malformed(format!("{name:?} is covered twice")));
         }
         let value =
@@ -27,10 +28,18 @@ pub(super) fn signature_base(request: &Request<'_>, input: &InnerList) -> Result
         if value.contains(['\n', '\r']) || !value.is_ascii() {
             return Err(malformed(format!("{name:?} has a value that cannot be signed")));
         }
-        let _ = writeln!(base, "{identifier}: {value}");
+        // A name that the request has needs no escapes.
+        base.extend(["\"", name, "\": ", &value, "\n"]);
     }
-    let _ = write!(base, "\"@signature-params\": {}", serialize(input));
+    base.extend(["\"@signature-params\": ", params]);
     Ok(base)
+}
+
+fn identifier(item: &Item) -> String {
+    ItemSerializer::new()
+        .bare_item(&item.bare_item)
+        .parameters(&item.params)
+        .finish()
 }
 
 /// A component's name where it has no parameters; those (`req`, `bs`, `sf`, …) are not understood here.
@@ -51,31 +60,35 @@ pub(super) fn serialize(input: &InnerList) -> String {
 }
 
 /// A component's value; none where the request does not have it.
-fn component(request: &Request<'_>, name: &str) -> Result<Option<String>, SignatureError> {
+fn component<'a>(request: &Request<'a>, name: &str) -> Result<Option<Cow<'a, str>>, SignatureError> {
     if !name.starts_with('@') {
         return Ok(field(request, name));
     }
-    let (scheme, authority, path, query) = target(request.target_uri)?;
+    let derived = || target(request.target_uri);
     Ok(match name {
-        "@method" => Some(request.method.to_owned()),
-        "@target-uri" => Some(request.target_uri.to_owned()),
-        "@scheme" => Some(scheme),
-        "@authority" => Some(authority),
-        "@path" => Some(path),
-        "@query" => Some(query),
+        "@method" => Some(request.method.into()),
+        "@target-uri" => Some(request.target_uri.into()),
+        "@scheme" => Some(derived()?.0.into()),
+        "@authority" => Some(derived()?.1.into()),
+        "@path" => Some(derived()?.2.into()),
+        "@query" => Some(derived()?.3.into()),
         _ => None,
     })
 }
 
 /// A field's value: of several lines, all, each without the white space around it (section 2.1).
-fn field(request: &Request<'_>, name: &str) -> Option<String> {
-    let lines: Vec<&str> = request
+fn field<'a>(request: &Request<'a>, name: &str) -> Option<Cow<'a, str>> {
+    let mut lines = request
         .headers
         .iter()
         .filter(|(header, _)| *header == name)
-        .map(|(_, line)| line.trim())
-        .collect();
-    (!lines.is_empty()).then(|| lines.join(", "))
+        .map(|(_, line)| line.trim());
+    let first = lines.next()?;
+    let Some(second) = lines.next() else {
+        return Some(first.into());
+    };
+    let all: Vec<&str> = [first, second].into_iter().chain(lines).collect();
+    Some(all.join(", ").into())
 }
 
 /// Scheme, authority, path and query as derived components have them (sections 2.2.3 to 2.2.7).
@@ -104,7 +117,7 @@ mod tests {
     fn base(request: &Request<'_>, input: &str) -> Result<String, SignatureError> {
         let dictionary: Dictionary = Parser::new(&format!("a={input}")).parse().unwrap();
         match &dictionary["a"] {
-            ListEntry::InnerList(list) => signature_base(request, list),
+            ListEntry::InnerList(list) => signature_base(request, list, &serialize(list)),
             ListEntry::Item(_) => panic!("{input} is no inner list"),
         }
     }

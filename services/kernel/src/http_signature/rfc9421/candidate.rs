@@ -74,7 +74,7 @@ impl Candidate {
         if !self.is_ed25519 {
             return Err(SignatureError::Unsupported);
         }
-        let base = base::signature_base(request, &self.input)?;
+        let base = base::signature_base(request, &self.input, &base::serialize(&self.input))?;
         if key.verify(base.as_bytes(), &self.signature) {
             Ok(())
         } else {
@@ -163,7 +163,9 @@ mod tests {
     /// Signs what the given input says, as a peer with other habits would.
     fn peers(request: &Request<'_>, input: &str) -> Result<Candidate, SignatureError> {
         let unsigned = parse(&format!("a={input}"), "a=:AAAA:")?;
-        let signature = key().sign(base::signature_base(request, &unsigned.input)?.as_bytes());
+        let input = &unsigned.input;
+        let base = base::signature_base(request, input, &base::serialize(input))?;
+        let signature = key().sign(base.as_bytes());
         Ok(Candidate {
             signature: signature.to_vec(),
             ..unsigned

@@ -1,6 +1,7 @@
 //! Signing a request.
 
-use sfv::{BareItem, DictSerializer, InnerList, Key, KeyRef, StringRef};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use sfv::{BareItem, InnerList, Key, KeyRef, StringRef};
 
 use super::{Request, SignatureError, Signed, base, malformed};
 use crate::key::SigningKey;
@@ -36,20 +37,12 @@ pub fn sign(
     input.params.insert(name("created")?, seconds(created)?);
     input.params.insert(name("expires")?, seconds(expires)?);
     input.params.insert(name("keyid")?, string(key_id)?);
-    let signature = key.sign(base::signature_base(request, &input)?.as_bytes());
+    let params = base::serialize(&input);
+    let signature = key.sign(base::signature_base(request, &input, &params)?.as_bytes());
     Ok(Signed {
-        signature_input: format!("{LABEL}={}", base::serialize(&input)),
-        signature: serialize_signature(&signature)?,
+        signature_input: format!("{LABEL}={params}"),
+        signature: format!("{LABEL}=:{}:", STANDARD.encode(signature)),
     })
-}
-
-fn serialize_signature(signature: &[u8]) -> Result<String, SignatureError> {
-    let mut serializer = DictSerializer::new();
-    let label = KeyRef::from_str(LABEL).map_err(|error| malformed(error.to_string()))?;
-    let _ = serializer.bare_item(label, signature);
-    serializer
-        .finish()
-        .ok_or_else(|| malformed("an empty dictionary"))
 }
 
 fn string(text: &str) -> Result<BareItem, SignatureError> {
