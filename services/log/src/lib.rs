@@ -12,6 +12,10 @@
 //! * [`seal`]: drafts get `published`, `prev`, CID, `id` and proof with their actor's key ([`keys`]);
 //! * [`store`]: one transaction.
 //!
+//! The log is in a SQLite file of one process ([`store::sqlite`]), or in a PostgreSQL database that several replicas share
+//! ([`store::postgres`]). Replicas know nothing of each other: the store orders their batches, and tells each, if only by
+//! being looked at, how far the others have come.
+//!
 //! To add a backend, implement [`store::Store`] in a folder beside `store/sqlite` and call the macro of
 //! `store/conformance` for it. To add a call, add it to the contract and a file of its name to `server/`.
 
@@ -33,6 +37,7 @@ pub mod seal;
 pub mod server;
 pub mod store;
 mod subscribe;
+mod tail;
 
 use commit::{Committer, Writer};
 use head::Sign;
@@ -149,7 +154,7 @@ async fn service(
         metrics.clone(),
         stop.clone(),
     );
-    let head = sign.subscribe();
+    let news = sign.news();
     context.shutdown.spawn(task);
     context
         .shutdown
@@ -160,7 +165,7 @@ async fn service(
         keys,
         entropy: settings.entropy,
         committer,
-        head,
+        news,
         tuning: settings.tuning,
         metrics,
         shutdown: context.shutdown.clone(),

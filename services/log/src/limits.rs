@@ -18,6 +18,8 @@ pub(crate) const MAX_VALUE: usize = 1 << 20;
 pub(crate) const MAX_CHANGES: usize = 1000;
 /// Activities in one append.
 pub(crate) const MAX_ENTRIES: usize = 1000;
+/// Appends in one call.
+pub(crate) const MAX_APPENDS: usize = 1000;
 /// Bytes of an entry's meta, as JSON.
 pub(crate) const MAX_META: usize = 16 << 10;
 /// Entries, positions or items of one page.

@@ -1,24 +1,29 @@
 //! Sealing: drafts get what only the log can give them, `published`, `prev`, CID, `id` and proof, inside the batch.
 //!
-//! An actor's drafts are sealed one after the other, since each public one names the one before; different actors' at
-//! the same time, away from the threads that serve requests.
+//! An actor's drafts are named one after the other, since each public one names the one before; that costs a hash. What
+//! costs thirty times as much, the proof, is made of all drafts side by side, away from the threads that serve requests.
 
 use std::{collections::HashMap, sync::Arc};
 
 use fedsx_kernel::{
     actor,
-    draft::{Seal, Sealed},
+    draft::{Named, Seal, Sealed},
     key::SigningKey,
     origin::Origin,
 };
 use fedsx_runtime::code::Refusal;
 use jiff::{SignedDuration, Timestamp};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{self, JoinError, JoinSet};
 
 use crate::{
     plan::{Chain, Complete, SealedDraft},
     refusal,
 };
+
+/// Bytes of drafts that are hashed in less time than a task may hold its thread.
+const LIGHT: usize = 256 << 10;
+/// Fewer drafts than this are signed sooner than they are handed to another thread and back.
+const WORTH_A_THREAD: usize = 4;
 
 /// What became of drafts, by their requests.
 pub type Seals = HashMap<usize, Result<SealedDraft, Refusal>>;
@@ -32,77 +37,91 @@ pub async fn seal(
     now: Timestamp,
     chains: Vec<(Chain, Arc<SigningKey>)>,
 ) -> Result<Seals, JoinError> {
+    let drafts = chains.iter().flat_map(|(chain, _)| &chain.drafts);
+    let is_light = drafts.map(|(_, draft)| draft.len()).sum::<usize>() <= LIGHT;
+    let named = if is_light {
+        name(origin, now, chains)
+    } else {
+        let origin = origin.clone();
+        task::spawn_blocking(move || name(&origin, now, chains)).await?
+    };
+    if is_light && named.len() < WORTH_A_THREAD {
+        return Ok(named.into_iter().map(Waiting::sign).collect());
+    }
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut tasks = JoinSet::new();
-    for share in shares(chains, threads) {
-        let origin = origin.clone();
-        tasks.spawn_blocking(move || {
-            let sealed = share
-                .into_iter()
-                .map(|(chain, key)| seal_chain(&origin, now, chain, &key));
-            sealed.flatten().collect::<Vec<_>>()
-        });
+    for share in shares(named, threads) {
+        tasks.spawn_blocking(|| share.into_iter().map(Waiting::sign).collect::<Vec<_>>());
     }
     let mut seals = Seals::new();
-    while let Some(sealed) = tasks.join_next().await {
-        seals.extend(sealed?);
+    while let Some(signed) = tasks.join_next().await {
+        seals.extend(signed?);
     }
     Ok(seals)
 }
 
-/// Divides chains among threads, the longest first and each to the least burdened.
-fn shares<K>(mut chains: Vec<(Chain, K)>, threads: usize) -> Vec<Vec<(Chain, K)>> {
-    let threads = threads.clamp(1, chains.len().max(1));
-    chains.sort_by_key(|(chain, _)| std::cmp::Reverse(chain.drafts.len()));
-    let mut shares: Vec<(usize, Vec<_>)> = (0..threads).map(|_| (0, Vec::new())).collect();
-    for (chain, key) in chains {
-        if let Some((burden, share)) = shares.iter_mut().min_by_key(|(burden, _)| *burden) {
-            *burden += chain.drafts.len();
-            share.push((chain, key));
-        }
+/// A draft that waits for its proof, or was refused.
+struct Waiting {
+    request: usize,
+    key: Arc<SigningKey>,
+    named: Result<(Named, Timestamp), Refusal>,
+}
+
+impl Waiting {
+    fn sign(self) -> (usize, Result<SealedDraft, Refusal>) {
+        let sealed = self
+            .named
+            .map(|(named, published)| complete(named.sign(&self.key), published));
+        (self.request, sealed)
     }
-    shares
+}
+
+fn name(origin: &Origin, now: Timestamp, chains: Vec<(Chain, Arc<SigningKey>)>) -> Vec<Waiting> {
+    chains
         .into_iter()
-        .map(|(_, share)| share)
-        .filter(|share| !share.is_empty())
+        .flat_map(|(chain, key)| name_chain(origin, now, &chain, &key))
         .collect()
 }
 
-/// Seals the drafts of one actor. One that cannot be sealed is passed over: the chain goes on without it.
-fn seal_chain(
-    origin: &Origin,
-    now: Timestamp,
-    chain: Chain,
-    key: &SigningKey,
-) -> Vec<(usize, Result<SealedDraft, Refusal>)> {
+/// Names the drafts of one actor. One that cannot be sealed is passed over: the chain goes on without it.
+fn name_chain(origin: &Origin, now: Timestamp, chain: &Chain, key: &Arc<SigningKey>) -> Vec<Waiting> {
     let key_id = actor::key_id(&chain.actor);
-    let (mut last, mut prev) = (chain.published, chain.prev);
-    let mut seals = Vec::with_capacity(chain.drafts.len());
-    for (request, draft) in chain.drafts {
+    let (mut last, mut prev) = (chain.published, chain.prev.clone());
+    let mut waiting = Vec::with_capacity(chain.drafts.len());
+    for (request, draft) in &chain.drafts {
         let published = following(last, now);
-        let seal = Seal {
+        let named = draft.name(&Seal {
             origin,
             actor: &chain.actor,
             published,
             prev: prev.as_ref(),
             key_id: &key_id,
             key,
-        };
-        let sealed = Arc::unwrap_or_clone(draft).seal(&seal);
-        if let Ok(Sealed { activity, .. }) = &sealed {
+        });
+        if let Ok(named) = &named {
             last = Some(published);
-            if activity.is_public() {
-                prev = Some(activity.cid().clone());
+            if named.public {
+                prev = Some(named.cid.clone());
             }
         }
-        seals.push((
-            request,
-            sealed
-                .map(|sealed| complete(sealed, published))
-                .map_err(refusal::draft),
-        ));
+        waiting.push(Waiting {
+            request: *request,
+            key: Arc::clone(key),
+            named: named.map(|named| (named, published)).map_err(refusal::draft),
+        });
     }
-    seals
+    waiting
+}
+
+/// Divides drafts evenly among threads that have enough to do.
+fn shares<T>(mut drafts: Vec<T>, threads: usize) -> Vec<Vec<T>> {
+    let threads = threads.min(drafts.len() / WORTH_A_THREAD).max(1);
+    let mut shares = Vec::with_capacity(threads);
+    for left in (1..=threads).rev() {
+        let share = drafts.len().div_ceil(left);
+        shares.push(drafts.split_off(drafts.len() - share));
+    }
+    shares
 }
 
 /// Strictly after the last, in whole microseconds: what `published` is written in.
@@ -117,13 +136,12 @@ fn following(last: Option<Timestamp>, now: Timestamp) -> Timestamp {
 }
 
 fn complete(sealed: Sealed, published: Timestamp) -> SealedDraft {
-    let activity = sealed.activity;
     SealedDraft {
         activity: Complete {
             body: sealed.body.into(),
-            cid: activity.cid().clone(),
-            activity_id: activity.id().to_owned(),
-            public: activity.is_public(),
+            cid: sealed.cid,
+            activity_id: sealed.id,
+            public: sealed.public,
         },
         published,
     }
@@ -192,9 +210,9 @@ mod tests {
             prev: Some(before.clone()),
             ..chain("alice", 0, "p.xp")
         };
-        let seals: Vec<_> = seal_chain(&origin, at(5), chain, &key())
+        let seals: Vec<_> = name_chain(&origin, at(5), &chain, &key())
             .into_iter()
-            .map(|(_, seal)| seal)
+            .map(|waiting| waiting.sign().1)
             .collect();
         let activities: Vec<_> = seals
             .iter()
@@ -215,24 +233,33 @@ mod tests {
     }
 
     #[test]
-    fn threads_share_the_drafts_evenly_and_never_an_actors() {
-        let chains = || {
-            let chains = [
-                chain("a", 0, "......"),
-                chain("b", 6, "."),
-                chain("c", 7, "..."),
-                chain("d", 10, ".."),
-            ];
-            chains.map(|chain| (chain, ())).into()
+    fn threads_share_the_drafts_evenly_and_have_enough_to_do() {
+        let sizes = |drafts: usize, threads| -> Vec<usize> {
+            let shares = shares((0..drafts).collect(), threads);
+            let mut all = shares.concat();
+            all.sort_unstable();
+            assert_eq!(all, Vec::from_iter(0..drafts));
+            shares.iter().map(Vec::len).collect()
         };
-        let sizes = |threads| -> Vec<usize> {
-            let size = |share: Vec<(Chain, ())>| share.iter().map(|(chain, ())| chain.drafts.len()).sum();
-            shares(chains(), threads).into_iter().map(size).collect()
-        };
-        assert_eq!(sizes(1), [12]);
-        assert_eq!(sizes(2), [6, 6]);
-        assert_eq!(sizes(9), [6, 3, 2, 1]);
-        assert!(shares::<()>(Vec::new(), 2).is_empty());
+        assert_eq!(sizes(12, 1), [12]);
+        assert_eq!(sizes(13, 2), [7, 6]);
+        assert_eq!(sizes(7, 9), [7]);
+        assert_eq!(sizes(17, 9), [5, 4, 4, 4]);
+        assert_eq!(sizes(0, 2), [0]);
+    }
+
+    #[tokio::test]
+    async fn a_chain_is_the_same_however_many_threads_sign_it() {
+        let origin: Origin = "https://blog.example".parse().unwrap();
+        let kinds = "pp.xp".repeat(20);
+        let seals = seal(&origin, at(5), vec![(chain("a", 0, &kinds), key())])
+            .await
+            .unwrap();
+        for waiting in name_chain(&origin, at(5), &chain("a", 0, &kinds), &key()) {
+            let (request, sealed) = waiting.sign();
+            assert_eq!(seals[&request], sealed);
+        }
+        assert_eq!(seals.len(), kinds.len());
     }
 
     #[tokio::test]

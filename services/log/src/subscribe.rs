@@ -1,21 +1,23 @@
 //! Subscriptions: first what is there, then what comes.
 //!
-//! Each has a task that reads batches from the store and hands them on. What is handed on and not yet taken is bounded,
-//! so a slow consumer costs the same as a fast one. A task that has sent everything waits for the head to move: the
-//! committer tells when it has, and [`head::look`](crate::head::look), which polls the store for all subscriptions, when
-//! another process has.
+//! Each has a task that reads batches and hands them on: from the store, and once it is up to date from the
+//! [`tail`](crate::tail) of what this process appends, where that reaches back far enough. What is handed on and not yet
+//! taken is bounded, so a slow consumer costs the same as a fast one. A task that has sent everything waits for the head to
+//! move: the committer tells when it has, and [`head::look`](crate::head::look), which looks at the store for all
+//! subscriptions, when another process has.
 
 use std::sync::Arc;
 
-use fedsx_proto::v1::SubscribeResponse;
+use fedsx_proto::v1::{Entry, SubscribeResponse};
 use fedsx_runtime::{code::Refusal, shutdown::Shutdown};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use crate::{
     Tuning,
+    head::News,
     refusal::malformed,
     store::{self, PageQuery, Store},
 };
@@ -31,7 +33,7 @@ const AHEAD: usize = 1;
 pub(crate) async fn subscribe(
     store: Arc<dyn Store>,
     tuning: Tuning,
-    head: watch::Receiver<u64>,
+    news: News,
     shutdown: &Shutdown,
     after: u64,
 ) -> Result<ReceiverStream<Result<SubscribeResponse, Status>>, Refusal> {
@@ -43,10 +45,11 @@ pub(crate) async fn subscribe(
     let feed = Feed {
         store,
         tuning,
-        head,
+        news,
         stop: shutdown.token(),
         sender,
         cursor: after,
+        up_to_date: false,
     };
     shutdown.spawn(feed.run());
     Ok(ReceiverStream::new(receiver))
@@ -55,60 +58,79 @@ pub(crate) async fn subscribe(
 struct Feed {
     store: Arc<dyn Store>,
     tuning: Tuning,
-    head: watch::Receiver<u64>,
+    news: News,
     stop: CancellationToken,
     sender: mpsc::Sender<Result<SubscribeResponse, Status>>,
     cursor: u64,
+    /// Whether the consumer was told that it has everything there was.
+    up_to_date: bool,
 }
 
 impl Feed {
     /// Until the consumer has gone, the store fails or the service stops.
     async fn run(mut self) {
-        let mut told = false;
         loop {
             // Seen before the read: what is appended during it wakes the next one.
-            self.head.mark_unchanged();
-            let batch = match self.read().await {
-                Ok(batch) => batch,
+            let known = *self.news.head.borrow_and_update();
+            let entries = match self.read().await {
+                Ok(entries) => entries,
                 Err(error) => {
                     self.send(Err(error.refuse().into())).await;
                     return;
                 }
             };
-            let (head, some) = (batch.head, !batch.entries.is_empty());
-            self.cursor = batch.entries.last().map_or(self.cursor, |entry| entry.position);
-            if some && !self.send(Ok(batch)).await {
-                return;
+            let (some, is_last) = (!entries.is_empty(), self.is_last(&entries));
+            if let Some(last) = entries.last() {
+                self.cursor = last.position;
+                let head = known.max(self.cursor);
+                if !self.send(Ok(SubscribeResponse { entries, head })).await {
+                    return;
+                }
             }
-            if some && self.cursor < head {
-                continue;
+            if is_last && !self.up_to_date {
+                self.up_to_date = true;
+                let nothing = SubscribeResponse {
+                    entries: Vec::new(),
+                    head: self.cursor,
+                };
+                if !self.send(Ok(nothing)).await {
+                    return;
+                }
             }
-            let caught_up = SubscribeResponse {
-                entries: Vec::new(),
-                head,
-            };
-            if !std::mem::replace(&mut told, true) && !self.send(Ok(caught_up)).await {
-                return;
-            }
-            if !self.wait().await {
+            // What was read from memory may not reach as far as is known.
+            let more = !is_last || (some && self.cursor < known);
+            if !more && !self.wait().await {
                 return;
             }
         }
     }
 
-    async fn read(&self) -> store::Result<SubscribeResponse> {
-        let head = self.store.head().await?.position;
+    /// The next entries: from memory, unless the consumer has not caught up yet. What this process has appended may not be
+    /// all there is, so only the store tells that a consumer has.
+    async fn read(&self) -> store::Result<Vec<Entry>> {
+        let (limit, max_bytes) = (self.tuning.subscribe_entries, self.tuning.subscribe_bytes);
+        if self.up_to_date {
+            let entries = self.news.tail.after(self.cursor, limit, max_bytes);
+            if !entries.is_empty() {
+                return Ok(entries);
+            }
+        }
         let query = PageQuery {
             stream: None,
             public_only: false,
             descending: false,
             from: self.cursor,
-            limit: self.tuning.subscribe_entries,
-            max_bytes: self.tuning.subscribe_bytes,
+            limit,
+            max_bytes,
         };
-        let entries = self.store.page(&query).await?;
-        let head = entries.last().map_or(head, |last| head.max(last.position));
-        Ok(SubscribeResponse { entries, head })
+        self.store.page(&query).await
+    }
+
+    /// Whether there was no more when these were read: neither bound of a page has cut them.
+    fn is_last(&self, entries: &[Entry]) -> bool {
+        let bytes: usize = entries.iter().map(|entry| entry.body.len()).sum();
+        let fits = |number: usize, bound: u64| u64::try_from(number).is_ok_and(|number| number < bound);
+        fits(entries.len(), self.tuning.subscribe_entries.into()) && fits(bytes, self.tuning.subscribe_bytes)
     }
 
     /// False where the consumer has gone, or the service stops.
@@ -122,7 +144,7 @@ impl Feed {
     /// Waits until there may be news. False where the consumer has gone, or the service stops.
     async fn wait(&mut self) -> bool {
         tokio::select! {
-            Ok(()) = self.head.changed() => true,
+            Ok(()) = self.news.head.changed() => true,
             () = self.sender.closed() => false,
             () = self.stop.cancelled() => false,
         }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use fedsx_log::{Settings, store::sqlite};
 use fedsx_proto::v1::{
-    AppendRequest, Entry, GetRequest, NewEntry, PublishRequest, ReadRequest, append_response,
-    get_request::By, log_client::LogClient,
+    AppendManyRequest, AppendRequest, AppendResult, Entry, GetRequest, Meta, NewEntry, PublishRequest,
+    ReadRequest, append_response, append_result, get_request::By, log_client::LogClient,
 };
+use fedsx_runtime::transport::Authorised;
 use fedsx_runtime::{
     Context,
     code::{Code, Refusal},
@@ -17,10 +18,10 @@ use fedsx_runtime::{
     transport::{self, MAX_MESSAGE, Memory},
 };
 use serde_json::json;
-use tonic::{service::interceptor::InterceptedService, transport::Channel};
+use tonic::service::interceptor::InterceptedService;
 use tracing::Instrument as _;
 
-type Client = LogClient<InterceptedService<Channel, Credentials>>;
+type Client = LogClient<Authorised>;
 
 /// A log that is served over memory.
 struct Served {
@@ -155,6 +156,76 @@ async fn large_appends_and_pages_fit_into_messages() {
         seen = last.position;
     }
     assert_eq!(seen, 24);
+}
+
+fn one(stream: &str, number: usize) -> AppendRequest {
+    AppendRequest {
+        stream: stream.to_owned(),
+        entries: vec![received(number, "one of many")],
+        ..AppendRequest::default()
+    }
+}
+
+/// The outcome's position, or the code of the refusal.
+fn outcome(result: AppendResult) -> Result<(&'static str, u64), String> {
+    use append_response::Outcome::{Appended, Duplicate};
+    match result.result.unwrap() {
+        append_result::Result::Answered(answer) => match answer.outcome.unwrap() {
+            Appended(last) => Ok(("appended", last.position)),
+            Duplicate(last) => Ok(("duplicate", last.position)),
+            other => Err(format!("{other:?}")),
+        },
+        append_result::Result::Refused(refused) => Err(refused.code),
+    }
+}
+
+#[tokio::test]
+async fn many_appends_of_one_call_have_an_outcome_each_and_their_own_traces() {
+    const BOB: &str = "inbox/https://events.example/actors/bob";
+    let log = Served::start().await;
+    let mut traced = one(BOB, 2);
+    let traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    traced.entries[0].meta = Some(Meta {
+        traceparent: traceparent.to_owned(),
+        ..Meta::default()
+    });
+    let appends = vec![
+        one(BOB, 1),
+        one("inbox/https://events.example/actors/eve", 1),
+        one("domain", 1),
+        traced,
+        one(BOB, 1),
+        AppendRequest::default(),
+    ];
+    let request = AppendManyRequest { appends };
+    let answer = log.role(Role::Gateway).append_many(request).await.unwrap();
+    let outcomes: Vec<_> = answer.into_inner().results.into_iter().map(outcome).collect();
+    let refused = |code: Code| Err(code.as_str().to_owned());
+    assert_eq!(
+        outcomes,
+        [
+            Ok(("appended", 1)),
+            refused(Code::Malformed),
+            refused(Code::Forbidden),
+            Ok(("appended", 2)),
+            Ok(("duplicate", 1)),
+            refused(Code::Malformed),
+        ]
+    );
+    let meta = entry(&log, 2).await.meta.unwrap();
+    assert_eq!(
+        telemetry::trace_id(&meta.traceparent),
+        telemetry::trace_id(traceparent)
+    );
+    let batches = String::from_utf8(log.context.metrics.render().unwrap()).unwrap();
+    assert!(batches.contains("fedsx_log_batch_requests_count 1"), "{batches}");
+
+    let appends = vec![one(BOB, 3); 1001];
+    let greedy = log
+        .role(Role::Gateway)
+        .append_many(AppendManyRequest { appends })
+        .await;
+    assert_eq!(Refusal::from(greedy.unwrap_err()).code, Code::Malformed);
 }
 
 #[tokio::test]

@@ -146,7 +146,7 @@ impl Task {
             .await
             .inspect_err(|error| self.sign.failed(error))?;
         self.metrics.committed(requests.len(), &committed.entries);
-        self.sign.reached(committed.head);
+        self.sign.appended(committed.entries, committed.head);
         Ok(committed.answers)
     }
 }

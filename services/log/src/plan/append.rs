@@ -6,8 +6,13 @@ use super::{Append, Complete, Content, Expected, Outcome, Planned, State};
 use crate::store::{Name, NameKind};
 
 pub(super) fn decide(state: &mut State<'_>, request: usize, append: &Append) -> Outcome {
+    let names: Vec<_> = append
+        .entries
+        .iter()
+        .map(|entry| names(&append.stream, &entry.activity))
+        .collect();
     // Before the conflict: who asks again because an answer was lost must learn that the first time counted.
-    if let Some(outcome) = duplicate(state, append) {
+    if let Some(outcome) = duplicate(state, append, &names) {
         return outcome;
     }
     let version = state.version(&append.stream);
@@ -19,7 +24,7 @@ pub(super) fn decide(state: &mut State<'_>, request: usize, append: &Append) -> 
     }
     state.change(&append.kv);
     let mut last = 0;
-    for entry in &append.entries {
+    for (entry, names) in append.entries.iter().zip(names) {
         let planned = Planned {
             request,
             stream: append.stream.clone(),
@@ -28,18 +33,17 @@ pub(super) fn decide(state: &mut State<'_>, request: usize, append: &Append) -> 
             content: Content::Complete(entry.activity.clone()),
             draft_key: None,
         };
-        last = state.add(names(&append.stream, &entry.activity), planned);
+        last = state.add(names.into_iter().flatten(), planned);
     }
     Outcome::Appended(last)
 }
 
 /// A duplicate where the stream has all entries. Where it has a part of them the caller is wrong about the stream, and
 /// is told so: an answer of `Duplicate` would lose the rest.
-fn duplicate(state: &State<'_>, append: &Append) -> Option<Outcome> {
-    let mut found: Vec<_> = append
-        .entries
+fn duplicate(state: &State<'_>, append: &Append, names: &[Names]) -> Option<Outcome> {
+    let mut found: Vec<_> = names
         .iter()
-        .filter_map(|entry| names(&append.stream, &entry.activity).find_map(|name| state.duplicate(&name)))
+        .filter_map(|names| names.iter().flatten().find_map(|name| state.duplicate(name)))
         .collect();
     if found.len() == append.entries.len() {
         return found.pop();
@@ -55,19 +59,20 @@ fn duplicate(state: &State<'_>, append: &Append) -> Option<Outcome> {
     })
 }
 
-/// What the entry is known by.
-pub(super) fn names(stream: &str, activity: &Complete) -> impl Iterator<Item = Name> + use<> {
-    let cid = Name {
+/// What an entry is known by: its CID, and its activity's id where it has one.
+pub(super) type Names = [Option<Name>; 2];
+
+pub(super) fn names(stream: &str, activity: &Complete) -> Names {
+    let name = |kind, text: &str| Name {
         stream: stream.to_owned(),
-        kind: NameKind::Cid,
-        text: activity.cid.to_string(),
+        kind,
+        text: text.to_owned(),
     };
-    let id = (!activity.activity_id.is_empty()).then(|| Name {
-        stream: stream.to_owned(),
-        kind: NameKind::ActivityId,
-        text: activity.activity_id.clone(),
-    });
-    std::iter::once(cid).chain(id)
+    let has_id = !activity.activity_id.is_empty();
+    [
+        Some(name(NameKind::Cid, activity.cid.as_str())),
+        has_id.then(|| name(NameKind::ActivityId, &activity.activity_id)),
+    ]
 }
 
 #[cfg(test)]

@@ -119,26 +119,33 @@ impl<'f> Writer<'f> {
     fn advance(&mut self, stream: &str, version: u64, activity: &Complete, published: Option<Timestamp>) {
         self.rows.head.position += 1;
         self.rows.head.public += u64::from(activity.public);
-        let row = self.streams.entry(stream.to_owned()).or_insert_with(|| {
-            let stored = self.facts.streams.get(stream).cloned();
-            stored.unwrap_or_else(|| StreamRow {
-                name: stream.to_owned(),
-                ..StreamRow::default()
-            })
-        });
-        row.version = version;
-        row.public += u64::from(activity.public);
-        if published.is_some() {
-            row.published = published;
-            if activity.public {
-                row.public_cid = Some(activity.cid.clone());
-            }
+        if let Some(row) = self.streams.get_mut(stream) {
+            follow(row, version, activity, published);
+            return;
         }
+        let stored = self.facts.streams.get(stream).cloned();
+        let mut row = stored.unwrap_or_else(|| StreamRow {
+            name: stream.to_owned(),
+            ..StreamRow::default()
+        });
+        follow(&mut row, version, activity, published);
+        self.streams.insert(stream.to_owned(), row);
     }
 
     fn into_rows(mut self) -> Rows {
         self.rows.streams = self.streams.into_values().collect();
         self.rows
+    }
+}
+
+fn follow(row: &mut StreamRow, version: u64, activity: &Complete, published: Option<Timestamp>) {
+    row.version = version;
+    row.public += u64::from(activity.public);
+    if published.is_some() {
+        row.published = published;
+        if activity.public {
+            row.public_cid = Some(activity.cid.clone());
+        }
     }
 }
 

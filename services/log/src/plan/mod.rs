@@ -96,7 +96,7 @@ pub enum Answer {
 /// no effect.
 #[must_use]
 pub fn plan(requests: &[Request], facts: &Facts, refused: &BTreeMap<usize, Refusal>) -> Plan {
-    let mut state = State::new(facts);
+    let mut state = State::new(facts, requests.iter().map(Request::entries).sum());
     let outcomes = requests
         .iter()
         .enumerate()

@@ -12,16 +12,19 @@ pub fn need(requests: &[Request]) -> Need {
     for request in requests {
         match request {
             Request::Append(append) => {
-                need.streams.insert(append.stream.clone());
+                stream(&mut need, &append.stream);
                 for entry in &append.entries {
-                    need.names.extend(append::names(&append.stream, &entry.activity));
+                    let names = append::names(&append.stream, &entry.activity);
+                    need.names.extend(names.into_iter().flatten());
                 }
                 kv(&mut need, &append.kv);
             }
             Request::Publish(publish) => {
-                need.streams.insert(publish.stream.clone());
+                stream(&mut need, &publish.stream);
                 need.names.extend(publish::draft_key(publish));
-                need.signing_keys.insert(publish.actor.clone());
+                if !need.signing_keys.contains(&publish.actor) {
+                    need.signing_keys.insert(publish.actor.clone());
+                }
                 need.signing_keys
                     .extend(publish.creates.iter().map(|new| new.actor.clone()));
                 kv(&mut need, &publish.kv);
@@ -30,6 +33,13 @@ pub fn need(requests: &[Request]) -> Need {
         }
     }
     need
+}
+
+/// Many requests of a batch are for few streams.
+fn stream(need: &mut Need, stream: &str) {
+    if !need.streams.contains(stream) {
+        need.streams.insert(stream.to_owned());
+    }
 }
 
 /// Only a compare-and-set asks what is stored.

@@ -15,6 +15,17 @@ pub enum Request {
     Change(Vec<KvChange>),
 }
 
+impl Request {
+    /// How many entries it adds at most.
+    pub(super) fn entries(&self) -> usize {
+        match self {
+            Self::Append(append) => append.entries.len(),
+            Self::Publish(_) => 1,
+            Self::Change(_) => 0,
+        }
+    }
+}
+
 /// Complete activities for one stream.
 #[derive(Debug, Clone)]
 pub struct Append {

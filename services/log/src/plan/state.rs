@@ -25,12 +25,13 @@ pub(super) struct State<'f> {
 }
 
 impl<'f> State<'f> {
-    pub(super) fn new(facts: &'f Facts) -> Self {
+    /// The state before the first request, with room for so many entries.
+    pub(super) fn new(facts: &'f Facts, entries: usize) -> Self {
         Self {
             facts,
-            entries: Vec::new(),
+            entries: Vec::with_capacity(entries),
             versions: HashMap::new(),
-            names: HashMap::new(),
+            names: HashMap::with_capacity(2 * entries),
             kv: BTreeMap::new(),
             kv_version: facts.head.kv_version,
             signers: HashMap::new(),
@@ -113,7 +114,10 @@ impl<'f> State<'f> {
     /// Adds an entry at the stream's next version, known by these names, and tells its place in the plan.
     pub(super) fn add(&mut self, names: impl IntoIterator<Item = Name>, entry: Planned) -> usize {
         let index = self.entries.len();
-        self.versions.insert(entry.stream.clone(), entry.version);
+        match self.versions.get_mut(&entry.stream) {
+            Some(version) => *version = entry.version,
+            None => drop(self.versions.insert(entry.stream.clone(), entry.version)),
+        }
         self.names.extend(names.into_iter().map(|name| (name, index)));
         self.entries.push(entry);
         index

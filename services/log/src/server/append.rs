@@ -24,10 +24,29 @@ pub(super) async fn append(
     request: AppendRequest,
     traceparent: String,
 ) -> Result<AppendResponse, Refusal> {
+    let parsed = parsed(log, role, request, traceparent).await;
+    write(log, "Append", parsed).await
+}
+
+/// Checks and parses a request: large ones on a thread that others do not wait for.
+pub(super) async fn parsed(
+    log: &LogService,
+    role: Role,
+    request: AppendRequest,
+    traceparent: String,
+) -> Result<(Request, usize), Refusal> {
     let bytes = request.entries.iter().map(|entry| entry.body.len()).sum();
     let origin = log.origin.clone();
-    let parsed = super::parse(bytes, move || parse(&origin, role, request, &traceparent)).await;
-    let outcome = match log.write("Append", parsed).await? {
+    super::parse(bytes, move || parse(&origin, role, request, &traceparent)).await
+}
+
+/// Waits for the batch that a request is written with.
+pub(super) async fn write(
+    log: &LogService,
+    call: &str,
+    parsed: Result<(Request, usize), Refusal>,
+) -> Result<AppendResponse, Refusal> {
+    let outcome = match log.write(call, parsed).await? {
         Answer::Appended(placed) => Outcome::Appended(appended(placed)),
         Answer::Duplicate(placed) => Outcome::Duplicate(duplicate(placed)),
         Answer::Conflict { version } => Outcome::Conflict(Conflict { version }),

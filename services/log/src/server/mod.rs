@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use fedsx_kernel::origin::Origin;
 use fedsx_proto::v1::{
-    AppendRequest, AppendResponse, ChangeKvRequest, ChangeKvResponse, DescribeRequest, DescribeResponse,
-    Entry, GetKvRequest, GetKvResponse, GetRequest, ListKvRequest, ListKvResponse, PublishRequest,
-    PublishResponse, ReadRequest, ReadResponse, SubscribeRequest, SubscribeResponse, log_server::Log,
+    AppendManyRequest, AppendManyResponse, AppendRequest, AppendResponse, ChangeKvRequest, ChangeKvResponse,
+    DescribeRequest, DescribeResponse, Entry, GetKvRequest, GetKvResponse, GetRequest, ListKvRequest,
+    ListKvResponse, PublishRequest, PublishResponse, ReadRequest, ReadResponse, SubscribeRequest,
+    SubscribeResponse, log_server::Log,
 };
 use fedsx_runtime::{
     code::{Code, Refusal},
@@ -14,7 +15,6 @@ use fedsx_runtime::{
     telemetry,
     token::{self, Role},
 };
-use tokio::sync::watch;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 use tracing::{Instrument as _, Span};
@@ -23,6 +23,7 @@ use crate::{
     Tuning,
     authority::{self, Action},
     commit::Committer,
+    head::News,
     keys::{Entropy, Keys},
     metrics::Metrics,
     plan::{self, Answer},
@@ -31,6 +32,7 @@ use crate::{
 };
 
 mod append;
+mod append_many;
 mod kv;
 mod meta;
 mod publish;
@@ -47,7 +49,7 @@ pub struct LogService {
     pub(crate) keys: Arc<Keys>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) committer: Committer,
-    pub(crate) head: watch::Receiver<u64>,
+    pub(crate) news: News,
     pub(crate) tuning: Tuning,
     pub(crate) metrics: Metrics,
     pub(crate) shutdown: Shutdown,
@@ -148,6 +150,15 @@ impl Log for LogService {
         Ok(Response::new(work.instrument(span).await?))
     }
 
+    async fn append_many(
+        &self,
+        request: Request<AppendManyRequest>,
+    ) -> Result<Response<AppendManyResponse>, Status> {
+        let role = token::role(&request)?;
+        let answer = append_many::append_many(self, role, request.into_inner()).await?;
+        Ok(Response::new(answer))
+    }
+
     async fn publish(&self, request: Request<PublishRequest>) -> Result<Response<PublishResponse>, Status> {
         let role = token::role(&request)?;
         let span = tracing::info_span!(
@@ -186,7 +197,7 @@ impl Log for LogService {
             subscribe::subscribe(
                 Arc::clone(&self.store),
                 self.tuning.clone(),
-                self.head.clone(),
+                self.news.clone(),
                 &self.shutdown,
                 request.into_inner().after,
             )

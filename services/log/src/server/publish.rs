@@ -114,7 +114,9 @@ fn new_actor(log: &LogService, draft: Draft) -> Result<(Draft, Option<NewActorKe
         tracing::error!(%actor, "a new actor's key could not be sealed: {error}");
         Refusal::new(Code::Internal, "the new actor's key could not be sealed")
     })?;
-    let draft = draft.with_object(new.document(&log.origin, &key.verifying_key()));
+    let draft = draft
+        .with_object(new.document(&log.origin, &key.verifying_key()))
+        .map_err(refusal::draft)?;
     Ok((
         draft,
         Some(NewActorKey {

@@ -1,6 +1,6 @@
 //! Where the log is kept: the trait that a backend implements, and the values that pass through it.
 //!
-//! A backend keeps five tables: `head`, `stream`, `entry`, `draft_key` and `kv`. It decides nothing: the plan of a batch
+//! A backend keeps entries, their streams, the keys of drafts and kv. It decides nothing: the plan of a batch
 //! ([`crate::plan`]) is made from the [`Facts`] it reads under the lock of [`Store::begin`], and comes back as [`Rows`].
 //! Several processes may share a store; whatever is read outside of a batch may be overtaken by the next.
 
@@ -14,16 +14,14 @@ use bytes::Bytes;
 use fedsx_kernel::cid::Cid;
 use fedsx_proto::v1::{Entry, KvItem};
 use jiff::Timestamp;
+use tokio::sync::watch;
 
 #[cfg(test)]
 pub(crate) mod conformance;
-mod error;
+pub mod postgres;
 pub mod sqlite;
 
-pub use error::StoreError;
-
-/// What a backend answers.
-pub type Result<T> = std::result::Result<T, StoreError>;
+pub use fedsx_runtime::database::{Result, StoreError};
 
 /// A place where the log is kept.
 ///
@@ -54,6 +52,12 @@ pub trait Store: Debug + Send + Sync + 'static {
 
     /// Items of a space in the order of their keys' bytes.
     async fn kv_list(&self, query: &KvQuery) -> Result<Vec<KvItem>>;
+
+    /// How far other processes tell that the log reaches. A hint: it may come late or never, and may lead nowhere; none
+    /// where the backend has no way to tell.
+    fn hints(&self) -> Option<watch::Receiver<u64>> {
+        None
+    }
 }
 
 /// A transaction that holds the head. Dropped, it rolls back.

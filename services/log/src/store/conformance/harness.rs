@@ -87,6 +87,10 @@ impl Log {
             .unwrap();
     }
 
+    pub(crate) fn readiness(&self) -> &fedsx_runtime::health::Readiness {
+        &self.context.readiness
+    }
+
     pub(crate) async fn stop(self) {
         assert!(
             self.context.shutdown.finish(Duration::from_secs(20)).await,

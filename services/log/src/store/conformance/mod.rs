@@ -1,5 +1,5 @@
-//! What every backend must pass. The suite speaks to the whole service, by the calls of the contract: a store is right
-//! when the log on it is.
+//! What every backend must pass. Most of the suite speaks to the whole service, by the calls of the contract: a store is
+//! right when the log on it is.
 //!
 //! A backend joins by `conformance!(module, type)` beside the others below, where the type is a [`Backend`].
 
@@ -11,13 +11,14 @@ use crate::store::Store;
 
 mod appends;
 mod crash;
+pub(crate) mod direct;
 pub(crate) mod faults;
 pub(crate) mod harness;
 mod kv;
 mod model;
 mod pages;
 mod random;
-mod sealing;
+pub(crate) mod sealing;
 mod subscriptions;
 
 /// A place that outlives the stores that are opened on it.
@@ -58,6 +59,20 @@ impl Backend for Memory {
     }
 }
 
+/// A PostgreSQL database.
+struct Database(fedsx_testing::postgres::Database);
+
+#[async_trait]
+impl Backend for Database {
+    async fn empty() -> Self {
+        Self(fedsx_testing::postgres::Database::create().await)
+    }
+
+    async fn open(&self) -> Arc<dyn Store> {
+        Arc::new(super::postgres::open(self.0.url()).await.unwrap())
+    }
+}
+
 macro_rules! conformance {
     ($name:ident, $backend:ty, [$($suite:ident: $($test:ident),+;)+]) => {
         mod $name {
@@ -85,6 +100,11 @@ macro_rules! conformance {
             subscriptions: what_is_there_then_what_comes, a_subscription_goes_on_after_a_restart,
                 what_another_process_appends_is_seen, a_slow_consumer_gets_everything_in_bounded_batches,
                 a_cursor_beyond_the_log_is_refused;
+            direct: facts_are_what_was_committed, an_entry_is_found_by_whatever_id_it_has,
+                a_stream_is_told_as_its_last_batch_left_it, an_abandoned_batch_leaves_nothing_and_holds_nobody_up,
+                a_second_writer_waits_until_the_first_has_committed,
+                a_failed_write_is_a_drivers_error_and_nothing_of_the_batch_stays,
+                pages_and_facts_go_beyond_one_statements_rows, a_name_that_cannot_be_kept_is_not_there;
             crash: a_crash_at_any_call_loses_and_repeats_nothing;
             random: outcomes_are_those_of_a_simple_model;
         ]);
@@ -93,3 +113,4 @@ macro_rules! conformance {
 
 conformance!(sqlite_file, File);
 conformance!(sqlite_memory, Memory);
+conformance!(postgres, Database);

@@ -159,6 +159,8 @@ pub(super) async fn entries_are_found_by_each_of_their_names(backend: &impl Back
         By::Position(99),
         By::Cid("none".to_owned()),
         By::ActivityId("none".to_owned()),
+        By::Cid("\u{0}".to_owned()),
+        By::ActivityId("\u{0}".to_owned()),
     ] {
         assert_eq!(log.get(by).await.unwrap_err().code, Code::NotFound);
     }

@@ -22,7 +22,7 @@ fn activities(entries: &[Entry], stream: &str) -> Vec<Activity> {
 }
 
 /// Each later than the one before, and each public one naming the public one before it.
-pub(super) fn assert_chain(activities: &[Activity]) {
+pub(crate) fn assert_chain(activities: &[Activity]) {
     let (mut published, mut public) = (None, None);
     for activity in activities {
         assert!(activity.published() > published, "{activity:?}");

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use fedsx_proto::v1::Entry;
-use fedsx_runtime::clock::Clock;
+use fedsx_runtime::{
+    clock::Clock,
+    database::{driver, integer},
+};
 use sqlx::{QueryBuilder, SqliteConnection, Transaction};
 
-use super::{CHUNK, Sqlite, driver, facts, integer};
-use crate::store::{Batch, DraftKeyRow, Facts, Head, KvRow, Need, Result, Rows, StoreError, StreamRow};
+use super::{CHUNK, Sqlite, facts};
+use crate::store::{Batch, DraftKeyRow, Facts, Head, KvRow, Need, Result, Rows, StreamRow};
 
 pub(super) struct SqliteBatch {
     transaction: Transaction<'static, sqlx::Sqlite>,
@@ -17,10 +20,8 @@ pub(super) struct SqliteBatch {
 
 impl SqliteBatch {
     pub(super) async fn begin(store: &Sqlite) -> Result<Self> {
-        // A deferred transaction would take the lock at its first write, after it has read.
-        let begun = store.writer.begin_with("BEGIN IMMEDIATE").await;
         Ok(Self {
-            transaction: begun.map_err(driver("begin a batch"))?,
+            transaction: store.pools.begin().await?,
             clock: store.clock.clone(),
         })
     }
@@ -71,10 +72,7 @@ async fn entries(connection: &mut SqliteConnection, rows: &[Entry]) -> Result<()
 
 fn meta(entry: &Entry) -> Result<String> {
     let meta = entry.meta.clone().unwrap_or_default();
-    serde_json::to_string(&meta).map_err(|error| StoreError::Driver {
-        action: "write an entry's meta",
-        source: error.into(),
-    })
+    serde_json::to_string(&meta).map_err(driver("write an entry's meta"))
 }
 
 async fn streams(connection: &mut SqliteConnection, rows: &[StreamRow]) -> Result<()> {

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use fedsx_runtime::database::driver;
 use sqlx::{QueryBuilder, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
-    CHUNK, driver,
+    CHUNK,
     row::{self, Row},
 };
 use crate::store::{Facts, Head, KEY_SPACE, Name, NameKind, Need, Placed, Result, StoredKey, StreamRow};

@@ -1,9 +1,10 @@
 //! Reads outside of a batch.
 
 use fedsx_proto::v1::{Entry, KvItem};
+use fedsx_runtime::database::{driver, integer, successor};
 use sqlx::{QueryBuilder, Sqlite, SqlitePool};
 
-use super::{CHUNK, driver, integer, row};
+use super::{CHUNK, row};
 use crate::store::{By, Head, KvQuery, PageQuery, Result, StreamRow};
 
 pub(super) async fn head(pool: &SqlitePool) -> Result<Head> {
@@ -131,37 +132,4 @@ pub(super) async fn kv_list(pool: &SqlitePool, list: &KvQuery) -> Result<Vec<KvI
         .push(" ORDER BY key");
     let rows = query.build().fetch_all(pool).await.map_err(driver("list kv"))?;
     rows.iter().map(row::kv).collect()
-}
-
-/// The first text, in the order of UTF-8 bytes, after all that begin with the prefix; none where there is no such.
-fn successor(prefix: &str) -> Option<String> {
-    let mut text = prefix.to_owned();
-    while let Some(last) = text.pop() {
-        // Skips over the surrogates, which are no characters.
-        if let Some(next) = (last..=char::MAX).nth(1) {
-            text.push(next);
-            return Some(text);
-        }
-    }
-    None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_prefix_ends_before_its_successor() {
-        let cases = [
-            ("", None),
-            ("a", Some("b")),
-            ("peer/", Some("peer0")),
-            ("a\u{d7ff}", Some("a\u{e000}")),
-            ("a\u{10ffff}", Some("b")),
-            ("\u{10ffff}", None),
-        ];
-        for (prefix, end) in cases {
-            assert_eq!(successor(prefix).as_deref(), end, "{prefix:?}");
-        }
-    }
 }
