@@ -7,23 +7,27 @@
 //!
 //! Enter by [`start`], which gives the gRPC service of `fedsx/v1/projection.proto`. An entry passes through
 //!
-//! * `source`: read from the log once for all shards held here, parsed, what it refers to looked up;
+//! * `source`: read from the log once for all shards held here, in batches; what a view listens to is parsed, and what it
+//!   refers to looked up;
 //! * `shard`: the worker holds leases, folds a batch, commits it;
 //! * `views`: which rows the entry touches and what becomes of them, pure;
 //! * [`store`]: one transaction;
+//! * `progress`: whoever waits for it is told, also where another process holds the shard;
 //! * `query`: rows for whoever asks, true for the position answered with them;
 //! * `react`: a Follow is answered.
 //!
-//! To add a view, see `views`; to add a backend, implement [`store::Store`] in a folder beside `store/sqlite` and run
-//! `store/conformance` over it.
+//! To add a view, see `views`; to add a backend, implement [`store::Store`] in a folder beside `store/sqlite` and
+//! `store/postgres` and run `store/conformance` over it.
 
 use std::sync::Arc;
 
 use fedsx_kernel::origin::Origin;
 use fedsx_proto::v1::{log_client, projection_server::ProjectionServer};
-use fedsx_runtime::{Context, token::Credentials, transport::MAX_MESSAGE};
+use fedsx_runtime::{
+    Context,
+    transport::{Authorised, MAX_MESSAGE},
+};
 use jiff::SignedDuration;
-use tonic::{service::interceptor::InterceptedService, transport::Channel};
 
 mod backoff;
 mod entry;
@@ -42,14 +46,14 @@ mod views;
 use measure::Measures;
 use progress::Progress;
 pub use query::ProjectionService;
-use react::{answers::Answers, runner::Runner};
+use react::{answers::Answers, hearing::Hearing, runner::Runner};
 use readiness::Standing;
 use shard::{ShardId, worker::Worker};
 use source::Source;
 use store::{Group, Store, StoreError};
 
 /// A client of the log in the role of the projection.
-pub type LogClient = log_client::LogClient<InterceptedService<Channel, Credentials>>;
+pub type LogClient = log_client::LogClient<Authorised>;
 
 /// The name of the group whose workers share the views' shards.
 const VIEWS: &str = "views";
@@ -61,12 +65,12 @@ pub struct Settings {
     pub origin: Origin,
     /// Who holds leases: unique among all processes of the domain, now and later.
     pub owner: String,
-    /// How long a lease lasts without being renewed: so long a shard may stand when its worker dies.
+    /// How long a shard may stand when its worker dies, until another has taken it over.
     pub lease_term: SignedDuration,
 }
 
 impl Settings {
-    /// Settings with a random owner, and leases of 15 seconds.
+    /// Settings with a random owner, and a term of 15 seconds.
     #[must_use]
     pub fn new(origin: Origin) -> Self {
         Self {
@@ -125,11 +129,13 @@ async fn service(
             .max_encoding_message_size(MAX_MESSAGE),
         origin: settings.origin.clone(),
     };
-    let progress = Progress::default();
+    let progress = Progress::new(store.clone());
+    let (relay, relayed) = source::relay();
     let worker = Worker {
         store: store.clone(),
         views: views.into(),
         source: source.clone(),
+        relay,
         group,
         owner: settings.owner.clone(),
         term: settings.lease_term,
@@ -146,6 +152,7 @@ async fn service(
             measures,
         },
         store: store.clone(),
+        hearing: Hearing::new(source.clone(), relayed),
         source,
         owner: settings.owner,
         term: settings.lease_term,

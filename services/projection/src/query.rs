@@ -10,7 +10,7 @@ use fedsx_runtime::code::{Code, Refusal};
 use tonic::{Request, Response, Status};
 
 use crate::{
-    progress::Progress,
+    progress::{Progress, Scope},
     shard::ShardId,
     store::{self, Page, PageQuery, Store},
 };
@@ -63,7 +63,11 @@ impl ProjectionService {
             let (row, reach) = declared(self.store.row(&shard, &request.key).await?);
             Ok(((row, reach.position), reach))
         };
-        match self.progress.reach(request.at_least, self.patience, read).await? {
+        match self
+            .progress
+            .reach(Scope::Shard(&shard), request.at_least, self.patience, read)
+            .await?
+        {
             (Some(found), position) => Ok(GetRowResponse {
                 row: Some(row(found)),
                 position,
@@ -98,7 +102,11 @@ impl ProjectionService {
             let reach = page.reach.clone();
             Ok((page, reach))
         };
-        let page = self.progress.reach(request.at_least, self.patience, read).await?;
+        let scope = Scope::View(&query.view);
+        let page = self
+            .progress
+            .reach(scope, request.at_least, self.patience, read)
+            .await?;
         Ok(ListRowsResponse {
             rows: page.rows.into_iter().map(row).collect(),
             position: page.reach.position,

@@ -1,6 +1,6 @@
 //! What the views tell about being ready: caught up once, and none of their shards standing still.
 
-use std::fmt::Display;
+use std::error::Error;
 
 use fedsx_runtime::health::Readiness;
 
@@ -10,6 +10,19 @@ use crate::{
 };
 
 const PART: &str = "views";
+/// What the views are kept in.
+const STORE: &str = "store";
+
+/// What a failure means for those who read the views.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Harm {
+    /// Once they were caught up, they go on being served as they are.
+    Late,
+    /// They cannot be read either.
+    Unread,
+    /// What they show may be wrong.
+    Wrong,
+}
 
 /// How the views stand. A process is ready when the views as a whole are, whoever holds their shards.
 #[derive(Debug)]
@@ -30,22 +43,33 @@ impl Standing {
         }
     }
 
+    /// Whether it is not known yet how far the log reaches.
+    pub(crate) fn is_aimless(&self) -> bool {
+        self.target.is_none()
+    }
+
     /// The log reaches this far; the first time counts.
     pub(crate) fn aim(&mut self, head: u64) {
         self.target.get_or_insert(head);
     }
 
-    /// Work has failed, and will be begun anew. Views that were once caught up go on being served as they are, unless the
-    /// error is `grave`: then what they show may be wrong.
-    pub(crate) fn failed(&mut self, error: &dyn Display, grave: bool) {
-        tracing::warn!(%error, "the views could not be folded on; trying again");
-        self.caught_up &= !grave;
-        if !self.caught_up {
-            self.readiness.lacks(PART, error.to_string());
+    /// Work has failed, and will be begun anew.
+    pub(crate) fn failed(&mut self, error: &dyn Error, harm: Harm) {
+        let reason = reason(error);
+        tracing::warn!(error = reason, "the views could not be folded on; trying again");
+        self.caught_up &= harm != Harm::Wrong;
+        if harm == Harm::Unread {
+            self.readiness.lacks(STORE, reason.clone());
+        }
+        // Also where the store is away: others in this process may know theirs to be well, and say so of the same part.
+        if !self.caught_up || harm == Harm::Unread {
+            self.readiness.lacks(PART, reason);
         }
     }
 
+    /// Work goes on: the store has answered.
     pub(crate) async fn tell(&mut self, store: &dyn Store, group: &Group, leases: &[Lease]) -> Result<()> {
+        self.readiness.has(STORE);
         if let Some((shard, why)) = halted(leases) {
             self.readiness.lacks(PART, format!("{shard} stands still: {why}"));
             return Ok(());
@@ -83,4 +107,14 @@ fn halted(leases: &[Lease]) -> Option<(&crate::shard::ShardId, &str)> {
     leases
         .iter()
         .find_map(|lease| Some((&lease.shard, lease.halted.as_deref()?)))
+}
+
+/// The error with all that caused it: a driver's own words say what an operator has to look at.
+fn reason(error: &dyn Error) -> String {
+    let (mut text, mut cause) = (error.to_string(), error.source());
+    while let Some(error) = cause {
+        text += &format!(": {error}");
+        cause = error.source();
+    }
+    text
 }

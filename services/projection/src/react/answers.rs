@@ -19,7 +19,7 @@ use super::{
 use crate::{
     entry::Entry,
     measure::Measures,
-    progress::Progress,
+    progress::{Progress, Scope},
     shard::ShardId,
     source::{self, Source, SourceError},
     store::Store,
@@ -84,7 +84,10 @@ impl Answers {
     ) -> Result<Option<T>, ReactError> {
         let shard = ShardId::of(view, key);
         let read = || async { Ok(self.store.row(&shard, key).await?.unwrap_or_default()) };
-        let row = self.progress.reach(at_least, PATIENCE, read).await;
+        let row = self
+            .progress
+            .reach(Scope::Shard(&shard), at_least, PATIENCE, read)
+            .await;
         let decoded = row
             .map_err(ReactError::Views)?
             .map(|row| serde_json::from_slice(&row.value));
@@ -135,6 +138,7 @@ mod tests {
     use crate::{
         entry::Item,
         shard::{apply, lease::Lease},
+        source::{Batch, Interest},
         store::Group,
         testing::{ALICE, BASE, BOB, Story, log::TestLog, node, origin, person, views},
     };
@@ -146,7 +150,8 @@ mod tests {
         story.published(BASE, json!({"type": "Create", "object": person("alice", false)}));
         let follow = story.received(BOB, json!({"type": "Follow", "object": ALICE}));
         story.published(ALICE, json!({"type": "Reject", "object": follow.id()}));
-        let (log, store, progress) = (TestLog::new(&story), node::store().await, Progress::default());
+        let (log, store) = (TestLog::new(&story), node::store().await);
+        let progress = Progress::new(store.clone());
         let shards = views()
             .iter()
             .flat_map(|view| ShardId::all(view.name()))
@@ -165,11 +170,15 @@ mod tests {
             origin: origin(),
         };
         let items = source
-            .items(story.entries.clone(), source::References::LookUp)
+            .items(
+                story.entries.clone(),
+                &Interest::new(|_, _| true),
+                source::References::LookUp,
+            )
             .await
             .unwrap();
         let fold = async |leases: Vec<Lease>, items: &[Item]| {
-            let applied = apply::apply(&*store, &views(), &leases, items.into())
+            let applied = apply::apply(&*store, &views(), &leases, &Batch::of(items))
                 .await
                 .unwrap();
             apply::after(leases, &applied)
@@ -184,8 +193,8 @@ mod tests {
         };
         let asked = [items[1].content.as_ref().unwrap()];
         let (reacted, _) = tokio::join!(answers.react(&asked, 3), async {
-            fold(leases, &items[2..]).await;
-            progress.moved();
+            let leases = fold(leases, &items[2..]).await;
+            progress.moved(&leases);
         });
         assert!(reacted.unwrap());
         assert_eq!(log.published(), []);

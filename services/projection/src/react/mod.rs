@@ -1,7 +1,7 @@
 //! Reactions: what entries set in motion.
 //!
 //! There is one, and it is built in: [`follow`] decides how a Follow is answered, [`answers`] reads what the decision needs
-//! and publishes, [`runner`] gives it the log in order. A cursor in the store, under a lease like a shard's, moves past an
+//! and publishes, [`runner`] gives it the log in order, as it comes by [`hearing`]. A [`cursor`] in the store, under a lease like a shard's, moves past an
 //! entry only after what the entry set in motion is logged; a crash in between repeats it. What a reaction does must
 //! therefore be harmless when it is done again, also after a replay from the first entry.
 
@@ -15,7 +15,9 @@ use crate::{
 };
 
 pub(crate) mod answers;
+mod cursor;
 mod follow;
+pub(crate) mod hearing;
 pub(crate) mod runner;
 
 /// The name under which the cursor stands beside the shards of the views.

@@ -8,7 +8,7 @@ use super::{
     lease::Lease,
 };
 use crate::{
-    entry::Item,
+    source::Batch,
     store::{self, Advance, Store},
     views::View,
 };
@@ -33,7 +33,7 @@ pub(crate) enum ApplyError {
     Fold(#[from] tokio::task::JoinError),
 }
 
-/// Folds items, ascending and without gaps, into the shards of these leases that are not past them.
+/// Folds a batch into the shards of these leases that are not past it, and none of which is before it.
 ///
 /// # Errors
 /// [`ApplyError`]: the leases have to be read again before anything else is applied under them.
@@ -41,9 +41,9 @@ pub(crate) async fn apply(
     store: &dyn Store,
     views: &[Arc<dyn View>],
     leases: &[Lease],
-    items: Arc<[Item]>,
+    batch: &Batch,
 ) -> Result<Applied, ApplyError> {
-    let mut fold = Fold::new(views, leases, &items);
+    let mut fold = Fold::new(views, leases, &batch.items);
     for (view, needed) in fold.needed() {
         let keys: Vec<&str> = needed.keys.iter().map(String::as_str).collect();
         if !keys.is_empty() {
@@ -55,10 +55,7 @@ pub(crate) async fn apply(
             fold.load(&view, rows);
         }
     }
-    let trace = tracing::Span::current();
-    // Bodies may be large, and other tasks share this thread.
-    let folded = tokio::task::spawn_blocking(move || trace.in_scope(|| fold.run(&items)));
-    let Folded { advances, applied } = folded.await?;
+    let Folded { advances, applied } = run(fold, batch).await?;
     let lost = if advances.is_empty() {
         Vec::new()
     } else {
@@ -72,6 +69,16 @@ pub(crate) async fn apply(
         lost,
         counts: applied,
     })
+}
+
+async fn run(fold: Fold, batch: &Batch) -> Result<Folded, ApplyError> {
+    if batch.items.is_empty() {
+        return Ok(fold.run(&[], batch.last));
+    }
+    let (items, last, trace) = (batch.items.clone(), batch.last, tracing::Span::current());
+    // Bodies may be large, and other tasks share this thread.
+    let folded = tokio::task::spawn_blocking(move || trace.in_scope(|| fold.run(&items, last)));
+    Ok(folded.await?)
 }
 
 /// The leases as they are after a batch: moved where it moved them, without those that were lost.
@@ -109,6 +116,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        entry::Item,
         shard::Digest,
         store::{Group, PageQuery, sqlite},
         testing::{Story, sample, views},
@@ -176,9 +184,7 @@ mod tests {
     async fn one_pass(items: &[Item]) -> Everything {
         let store = store().await;
         let leases = store.hold(&group(), "a", TERM).await.unwrap();
-        apply(&store, &views(), &leases, items.to_vec().into())
-            .await
-            .unwrap();
+        apply(&store, &views(), &leases, &Batch::of(items)).await.unwrap();
         everything(&store).await
     }
 
@@ -230,11 +236,11 @@ mod tests {
             return leases;
         };
         let from = usize::try_from(lowest).unwrap();
-        let batch: Arc<[Item]> = items.iter().skip(from).take(size).cloned().collect();
+        let batch: Vec<Item> = items.iter().skip(from).take(size).cloned().collect();
         if batch.is_empty() {
             return leases;
         }
-        let applied = apply(store, &views(), &folded, batch).await.unwrap();
+        let applied = apply(store, &views(), &folded, &Batch::of(&batch)).await.unwrap();
         after(leases, &applied)
     }
 
@@ -303,11 +309,11 @@ mod tests {
         let stale = store.hold(&group(), "a", TERM).await.unwrap();
         store.resign(&group(), "a").await.unwrap();
         let fresh = store.hold(&group(), "b", TERM).await.unwrap();
-        let items: Arc<[Item]> = items(&story).into();
-        let applied = apply(&store, &views(), &stale, items.clone()).await.unwrap();
+        let batch = Batch::of(&items(&story));
+        let applied = apply(&store, &views(), &stale, &batch).await.unwrap();
         assert_eq!((applied.advances.len(), applied.lost.len()), (0, stale.len()));
         assert_eq!(after(stale, &applied), []);
-        let applied = apply(&store, &views(), &fresh, items).await.unwrap();
+        let applied = apply(&store, &views(), &fresh, &batch).await.unwrap();
         assert_eq!(applied.lost, []);
         let counts: BTreeMap<_, _> = applied.counts.into_iter().collect();
         assert_eq!(

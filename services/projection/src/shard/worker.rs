@@ -2,7 +2,6 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use fedsx_proto::v1;
 use jiff::SignedDuration;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -16,14 +15,16 @@ use crate::{
     backoff::Backoff,
     measure::Measures,
     progress::Progress,
-    readiness::Standing,
-    source::{Feed, References, Source, SourceError},
+    readiness::{Harm, Standing},
+    source::{Batch, Reader, References, Relay, Source, SourceError},
     store::{Group, Store, StoreError},
-    views::View,
+    views::{self, View},
 };
 
 /// A worker does its best to give its leases back within this time when it ends.
 const FAREWELL: Duration = Duration::from_secs(3);
+/// A worker takes its turn at least so often: what others gave back, or let expire, stands still until then.
+const TURN: Duration = Duration::from_secs(1);
 
 /// Why a worker begins anew: it forgets what it held and reads it again.
 #[derive(Debug, thiserror::Error)]
@@ -37,12 +38,12 @@ pub(crate) enum WorkerError {
 }
 
 impl WorkerError {
-    /// Whether the views are not those of the log.
-    fn is_grave(&self) -> bool {
-        matches!(
-            self,
-            Self::Source(SourceError::Origin { .. } | SourceError::Behind { .. })
-        )
+    fn harm(&self) -> Harm {
+        match self {
+            Self::Source(SourceError::Origin { .. } | SourceError::Behind { .. }) => Harm::Wrong,
+            Self::Store(_) | Self::Apply(ApplyError::Store(_)) => Harm::Unread,
+            Self::Source(_) | Self::Apply(_) => Harm::Late,
+        }
     }
 }
 
@@ -52,10 +53,12 @@ pub(crate) struct Worker {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) views: Arc<[Arc<dyn View>]>,
     pub(crate) source: Source,
+    /// Where everything goes that is read.
+    pub(crate) relay: Relay,
     pub(crate) group: Group,
     /// A name that no other worker has, now or later.
     pub(crate) owner: String,
-    /// How long a lease lasts without being renewed.
+    /// How long a shard may stand when its worker dies.
     pub(crate) term: SignedDuration,
     pub(crate) progress: Progress,
     pub(crate) measures: Measures,
@@ -63,12 +66,15 @@ pub(crate) struct Worker {
 }
 
 /// What a worker holds between two failures.
+#[derive(Default)]
 struct Held {
     leases: Vec<Lease>,
     /// Shards that stand still, under the epoch in which they halted: they are tried again by whoever takes them next,
     /// a worker of a repaired version perhaps, but not by this one for ever.
     halted: HashSet<(ShardId, u64)>,
-    feed: Option<Feed>,
+    reader: Option<Reader>,
+    /// How far the log reached when it was last heard of.
+    head: u64,
 }
 
 impl Worker {
@@ -78,11 +84,13 @@ impl Worker {
         let working = async {
             loop {
                 let Err(error) = self.work(&mut backoff).await;
-                self.standing.failed(&error, error.is_grave());
+                self.standing.failed(&error, error.harm());
                 tokio::time::sleep(backoff.wait()).await;
             }
         };
         tokio::select! {
+            // First, so that nothing is said of services that stop together.
+            biased;
             () = stop.cancelled() => {}
             () = working => {}
         }
@@ -90,18 +98,14 @@ impl Worker {
     }
 
     async fn work(&mut self, backoff: &mut Backoff) -> Result<std::convert::Infallible, WorkerError> {
-        let mut held = Held {
-            leases: Vec::new(),
-            halted: HashSet::new(),
-            feed: None,
-        };
+        let mut held = Held::default();
         let mut turns = turns(self.term);
         loop {
             tokio::select! {
                 biased;
                 _ = turns.tick() => self.hold(&mut held).await?,
-                entries = next(&mut held.feed) => {
-                    self.apply(&mut held, entries?).await?;
+                batch = next(&mut held.reader) => {
+                    self.apply(&mut held, &batch?).await?;
                     backoff.reset();
                 }
             }
@@ -111,40 +115,49 @@ impl Worker {
 
     /// Renews and takes leases, and reads on from the last of them.
     async fn hold(&mut self, held: &mut Held) -> Result<(), WorkerError> {
-        held.leases = self.store.hold(&self.group, &self.owner, self.term).await?;
-        let Some(lowest) = held.active().map(|lease| lease.position).min() else {
-            held.feed = None;
-            return Ok(());
-        };
-        if held.feed.as_ref().is_none_or(|feed| lowest < feed.cursor) {
+        held.leases = self
+            .store
+            .hold(&self.group, &self.owner, lasts(self.term))
+            .await?;
+        self.progress.moved(&held.leases);
+        let lowest = held.active().map(|lease| lease.position).min();
+        let unread = |lowest: u64| held.reader.as_ref().is_none_or(|reader| lowest < reader.cursor);
+        if lowest.is_some_and(unread) || self.standing.is_aimless() {
             let seen = held.leases.iter().map(|lease| lease.position).max();
-            let head = self.source.head(seen.unwrap_or(0)).await?;
-            self.standing.aim(head);
-            held.feed = Some(self.source.subscribe(lowest, head).await?);
+            held.head = self.source.head(seen.unwrap_or(0)).await?;
+            self.standing.aim(held.head);
         }
+        held.reader = match lowest {
+            None => None,
+            Some(lowest) if unread(lowest) => Some(self.read(lowest)),
+            Some(_) => held.reader.take(),
+        };
         Ok(())
     }
 
-    async fn apply(&mut self, held: &mut Held, entries: Vec<v1::Entry>) -> Result<(), WorkerError> {
-        if entries.is_empty() {
-            return Ok(());
-        }
-        let items = self.source.items(entries, References::LookUp).await?;
+    fn read(&self, after: u64) -> Reader {
+        let interest = views::interest(&self.views);
+        Reader::start(self.source.clone(), interest, References::LookUp, after)
+    }
+
+    async fn apply(&mut self, held: &mut Held, batch: &Batch) -> Result<(), WorkerError> {
+        held.head = batch.head;
+        self.relay.pass(batch);
         let active: Vec<Lease> = held.active().cloned().collect();
-        let applied = apply::apply(&*self.store, &self.views, &active, items).await?;
-        self.progress.moved();
+        let applied = apply::apply(&*self.store, &self.views, &active, batch).await?;
+        self.measures.batch(batch);
         for (view, entries) in &applied.counts {
             self.measures.applied(view, *entries);
         }
         held.moved(&applied);
+        self.progress.moved(&held.leases);
         Ok(())
     }
 
     async fn tell(&mut self, held: &Held) -> Result<(), WorkerError> {
-        let head = held.feed.as_ref().map_or(0, |feed| feed.head);
         for view in self.views.iter() {
             let leases = held.leases.iter().filter(|lease| lease.shard.view == view.name());
-            self.measures.stand(view.name(), head, leases);
+            self.measures.stand(view.name(), held.head, leases);
         }
         self.standing
             .tell(&*self.store, &self.group, &held.leases)
@@ -175,18 +188,27 @@ impl Held {
     }
 }
 
-/// When it is a worker's turn to renew: at once, and three times in a term.
+/// When it is a worker's turn: at once, then every second, or three times in a term where that is shorter.
 pub(crate) fn turns(term: SignedDuration) -> Interval {
-    let period = Duration::try_from(term).unwrap_or_default() / 3;
-    let mut turns = tokio::time::interval_at(Instant::now(), period.max(Duration::from_millis(1)));
+    let mut turns = tokio::time::interval_at(Instant::now(), period(term));
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     turns
 }
 
-/// What comes next in a subscription; without one, nothing ever.
-pub(crate) async fn next(feed: &mut Option<Feed>) -> Result<Vec<v1::Entry>, SourceError> {
-    match feed {
-        Some(feed) => feed.next().await,
+/// How long a lease lasts, so that at the end of the term another worker has had its turn and taken it.
+pub(crate) fn lasts(term: SignedDuration) -> SignedDuration {
+    term.saturating_sub(SignedDuration::try_from(period(term)).unwrap_or_default())
+}
+
+fn period(term: SignedDuration) -> Duration {
+    let third = Duration::try_from(term).unwrap_or_default() / 3;
+    third.clamp(Duration::from_millis(1), TURN)
+}
+
+/// What comes next of the log; without a reader, nothing ever.
+async fn next(reader: &mut Option<Reader>) -> Result<Batch, SourceError> {
+    match reader {
+        Some(reader) => reader.next().await,
         None => std::future::pending().await,
     }
 }

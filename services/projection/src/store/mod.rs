@@ -4,6 +4,9 @@
 //! alive, and `view_row` with the views. Several processes share a store. Leases expire by its clock, and every write
 //! is fenced by the epoch of a lease: [`Store::commit`] changes nothing of a shard that somebody else has taken.
 //!
+//! A key is a text of at most [`MAX_KEY`] bytes without NUL, a peer likewise: strangers choose them, and a database has
+//! bounds of its own ([`is_key`]). Looking for any other text finds nothing, and is no error.
+//!
 //! To add a backend, implement [`Store`] in a folder beside `store/sqlite` and run `conformance` over it.
 
 use std::fmt::Debug;
@@ -16,13 +19,21 @@ use crate::shard::{Digest, ShardId, lease::Lease};
 
 #[cfg(test)]
 pub(crate) mod conformance;
-mod error;
+mod decode;
+pub mod postgres;
+mod seats;
 pub mod sqlite;
 
-pub use error::StoreError;
+pub use fedsx_runtime::database::{Result, StoreError};
 
-/// What a backend answers.
-pub type Result<T> = std::result::Result<T, StoreError>;
+/// Longest key. Bytes. A PostgreSQL index takes 2,704 with the view's name.
+pub const MAX_KEY: usize = 2048;
+
+/// Whether a store takes this text as a key.
+#[must_use]
+pub fn is_key(text: &str) -> bool {
+    text.len() <= MAX_KEY && !text.contains('\0')
+}
 
 /// A place where views are kept.
 #[async_trait]
@@ -52,8 +63,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// A row and how far its shard was when it was read; none where the shard was never declared.
     async fn row(&self, shard: &ShardId, key: &str) -> Result<Option<(Option<Row>, Reach)>>;
 
-    /// Rows by key, and how far the view was when they were read: where the last of its shards stands; none where the view
-    /// was never declared.
+    /// Rows by key, and how far the view was when they were read: where the last of its shards stands, of several there one
+    /// that stands still; none where the view was never declared.
     async fn page(&self, query: &PageQuery) -> Result<Option<Page>>;
 
     /// Every shard there is, by view and number.
@@ -148,38 +159,4 @@ pub struct Shard {
     pub count: u64,
     pub digest: Digest,
     pub halted: Option<String>,
-}
-
-/// The first text, in the order of UTF-8 bytes, after all that begin with the prefix; none where there is no such.
-#[must_use]
-pub fn successor(prefix: &str) -> Option<String> {
-    let mut text = prefix.to_owned();
-    while let Some(last) = text.pop() {
-        // Skips over the surrogates, which are no characters.
-        if let Some(next) = (last..=char::MAX).nth(1) {
-            text.push(next);
-            return Some(text);
-        }
-    }
-    None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_prefix_ends_before_its_successor() {
-        let cases = [
-            ("", None),
-            ("a", Some("b")),
-            ("https://blog.example/ ", Some("https://blog.example/!")),
-            ("a\u{d7ff}", Some("a\u{e000}")),
-            ("a\u{10ffff}", Some("b")),
-            ("\u{10ffff}", None),
-        ];
-        for (prefix, end) in cases {
-            assert_eq!(successor(prefix).as_deref(), end, "{prefix:?}");
-        }
-    }
 }

@@ -13,10 +13,10 @@ use fedsx_kernel::{
     key::SigningKey,
 };
 use fedsx_proto::v1::{
-    AppendRequest, AppendResponse, Appended, ChangeKvRequest, ChangeKvResponse, DescribeRequest,
-    DescribeResponse, Duplicate, Entry, GetKvRequest, GetKvResponse, GetRequest, ListKvRequest,
-    ListKvResponse, PublishRequest, PublishResponse, ReadRequest, ReadResponse, SubscribeRequest,
-    SubscribeResponse,
+    AppendManyRequest, AppendManyResponse, AppendRequest, AppendResponse, Appended, ChangeKvRequest,
+    ChangeKvResponse, DescribeRequest, DescribeResponse, Duplicate, Entry, GetKvRequest, GetKvResponse,
+    GetRequest, ListKvRequest, ListKvResponse, PublishRequest, PublishResponse, ReadRequest, ReadResponse,
+    SubscribeRequest, SubscribeResponse,
     get_request::By,
     log_client::LogClient as Client,
     log_server::{Log, LogServer},
@@ -27,7 +27,7 @@ use fedsx_runtime::{
     token::Credentials,
     transport,
 };
-use futures::{Stream, stream};
+use futures::{Stream, StreamExt as _, stream};
 use serde_json::Value;
 use tokio::sync::watch;
 use tonic::{Request, Response, Status, service::interceptor::InterceptedService};
@@ -43,6 +43,8 @@ const MESSAGE: usize = 7;
 pub(crate) struct TestLog {
     state: Arc<Mutex<State>>,
     head: watch::Sender<usize>,
+    /// How often all subscriptions were ended.
+    ends: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -51,6 +53,8 @@ struct State {
     keys: HashMap<(String, String), u64>,
     published: Vec<PublishRequest>,
     refuses: Option<Code>,
+    away: bool,
+    subscriptions: u64,
 }
 
 impl TestLog {
@@ -61,6 +65,7 @@ impl TestLog {
         };
         Self {
             head: watch::Sender::new(state.entries.len()),
+            ends: watch::Sender::new(0),
             state: Arc::new(Mutex::new(state)),
         }
     }
@@ -97,6 +102,28 @@ impl TestLog {
     /// Refuses to publish, or no longer.
     pub(crate) fn refuse(&self, code: Option<Code>) {
         self.lock().refuses = code;
+    }
+
+    /// Ends every subscription, as a log that stops does.
+    pub(crate) fn end_subscriptions(&self) {
+        self.ends.send_modify(|ends| *ends += 1);
+    }
+
+    /// Neither describes itself nor takes subscriptions, or does so again.
+    pub(crate) fn be_away(&self, away: bool) {
+        self.lock().away = away;
+    }
+
+    /// Subscriptions that were taken.
+    pub(crate) fn subscriptions(&self) -> u64 {
+        self.lock().subscriptions
+    }
+
+    fn answers(&self) -> Result<(), Refusal> {
+        match self.lock().away {
+            true => Err(Refusal::new(Code::Unavailable, "the test's log is away")),
+            false => Ok(()),
+        }
     }
 
     /// Forgets every idempotency key.
@@ -173,6 +200,7 @@ type Answer<T> = Result<Response<T>, Status>;
 #[tonic::async_trait]
 impl Log for TestLog {
     async fn describe(&self, _: Request<DescribeRequest>) -> Answer<DescribeResponse> {
+        self.answers()?;
         Ok(Response::new(DescribeResponse {
             origin: origin().to_string(),
             head: self.head(),
@@ -200,8 +228,12 @@ impl Log for TestLog {
     type SubscribeStream = Pin<Box<dyn Stream<Item = Result<SubscribeResponse, Status>> + Send>>;
 
     async fn subscribe(&self, request: Request<SubscribeRequest>) -> Answer<Self::SubscribeStream> {
+        self.answers()?;
+        self.lock().subscriptions += 1;
         let cursor = usize::try_from(request.into_inner().after).unwrap();
         let (log, watched) = (self.clone(), self.head.subscribe());
+        let mut ends = self.ends.subscribe();
+        ends.mark_unchanged();
         let messages = stream::unfold((log, watched, cursor), |(log, mut watched, cursor)| async move {
             watched.wait_for(|head| *head > cursor).await.ok()?;
             let entries: Vec<Entry> = log
@@ -219,10 +251,15 @@ impl Log for TestLog {
             };
             Some((Ok(message), (log, watched, next)))
         });
-        Ok(Response::new(Box::pin(messages)))
+        let end = async move { ends.changed().await.is_ok() };
+        Ok(Response::new(Box::pin(messages.take_until(Box::pin(end)))))
     }
 
     async fn append(&self, _: Request<AppendRequest>) -> Answer<AppendResponse> {
+        Err(Status::unimplemented("no view appends"))
+    }
+
+    async fn append_many(&self, _: Request<AppendManyRequest>) -> Answer<AppendManyResponse> {
         Err(Status::unimplemented("no view appends"))
     }
 

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use fedsx_kernel::{
     activity::{Activity, CONTEXT, cid_of},
     origin::Origin,
+    stream::Stream,
 };
 use fedsx_proto::v1::{self, Meta};
 use jiff::{SignedDuration, Timestamp};
@@ -18,6 +19,7 @@ use crate::{
 pub(crate) mod log;
 pub(crate) mod node;
 pub(crate) mod sample;
+pub(crate) mod warnings;
 
 pub(crate) const ORIGIN: &str = "https://blog.example";
 pub(crate) const BASE: &str = "https://blog.example/";
@@ -180,6 +182,10 @@ pub(crate) struct Counts {
 impl View for Counts {
     fn name(&self) -> &str {
         "counts"
+    }
+
+    fn listens(&self, _: &Stream, _: &str) -> bool {
+        true
     }
 
     fn touches(&self, entry: &Entry) -> Touched {

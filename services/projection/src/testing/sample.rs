@@ -1,5 +1,6 @@
 //! Logs drawn at random, of actors that follow, answer, undo, write and block.
 
+use fedsx_kernel::origin::Origin;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -22,6 +23,7 @@ enum Deed {
     Object(&'static str, usize, usize),
     Block(usize),
     Unblock(usize),
+    Gone(usize),
 }
 
 fn deed() -> impl Strategy<Value = Deed> {
@@ -38,6 +40,7 @@ fn deed() -> impl Strategy<Value = Deed> {
         3 => (verb, any(), 0..4_usize).prop_map(|(verb, who, which)| Deed::Object(verb, who, which)),
         1 => any().prop_map(Deed::Block),
         1 => any().prop_map(Deed::Unblock),
+        1 => any().prop_map(Deed::Gone),
     ]
 }
 
@@ -109,6 +112,18 @@ fn tell(story: &mut Story, serial: usize, deed: Deed) {
         Deed::Unblock(which) => {
             if let Some((id, _, _)) = earlier(story, "Block", which) {
                 story.decided(json!({"type": "Undo", "object": id, "serial": serial}));
+            }
+        }
+        Deed::Gone(which) => {
+            if let Some((id, actor, _)) = earlier(story, "Follow", which) {
+                let peer = Origin::of(&actor).unwrap().base();
+                let entry = story
+                    .entries
+                    .iter()
+                    .find(|entry| entry.activity_id == id)
+                    .unwrap();
+                let gone = json!({"type": "Gone", "object": peer, "follows": [entry.cid], "through": 0, "serial": serial});
+                story.decided(gone);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! `actors`: the domain's own actors. Key: the actor's id.
 
-use fedsx_kernel::{actor::ActorDocument, origin::Origin};
+use fedsx_kernel::{actor::ActorDocument, origin::Origin, stream::Stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -53,6 +53,10 @@ impl Actors {
 impl View for Actors {
     fn name(&self) -> &str {
         NAME
+    }
+
+    fn listens(&self, stream: &Stream, verb: &str) -> bool {
+        matches!((stream, verb), (Stream::Outbox(_), "Create" | "Update"))
     }
 
     /// An actor comes to be by the base alone, and is changed by the base or by itself.

@@ -1,6 +1,6 @@
 //! `blocks`: the peers that operators have blocked. Key: the peer's origin.
 
-use fedsx_kernel::follow::Event;
+use fedsx_kernel::{follow::Event, stream::Stream};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -20,6 +20,10 @@ struct Block {
 impl View for Blocks {
     fn name(&self) -> &str {
         "blocks"
+    }
+
+    fn listens(&self, stream: &Stream, verb: &str) -> bool {
+        matches!((stream, verb), (Stream::Domain, "Block" | "Undo"))
     }
 
     fn touches(&self, entry: &Entry) -> Touched {

@@ -10,7 +10,7 @@ use fedsx_kernel::{activity::Activity, origin::Origin, stream::Stream};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::entry::Entry;
+use crate::{entry::Entry, source::Interest};
 
 pub(crate) mod actors;
 mod blocks;
@@ -23,6 +23,9 @@ pub(crate) mod relation;
 /// remembered outside of the row.
 pub(crate) trait View: Debug + Send + Sync + 'static {
     fn name(&self) -> &str;
+
+    /// Whether entries of this stream with this verb may touch rows. What no view listens to is not even parsed.
+    fn listens(&self, stream: &Stream, verb: &str) -> bool;
 
     /// The rows that an entry touches; none where it does not concern the view.
     fn touches(&self, entry: &Entry) -> Touched;
@@ -77,6 +80,12 @@ pub(crate) fn built_in(origin: &Origin) -> Vec<Arc<dyn View>> {
     ]
 }
 
+/// What any of the views listens to.
+pub(crate) fn interest(views: &Arc<[Arc<dyn View>]>) -> Interest {
+    let views = views.clone();
+    Interest::new(move |stream, verb| views.iter().any(|view| view.listens(stream, verb)))
+}
+
 /// Whether an id is one that this domain gives its actors.
 pub(crate) fn is_local_actor(origin: &Origin, id: &str) -> bool {
     id == origin.base() || origin.actor_name(id).is_some()
@@ -110,4 +119,24 @@ fn write<T: Serialize>(row: &T) -> Result<Option<Value>, FoldError> {
     serde_json::to_value(row)
         .map(Some)
         .map_err(|error| FoldError::Row(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::{self, sample};
+
+    proptest! {
+        #[test]
+        fn a_view_listens_to_all_that_touches_it(story in sample::story(60)) {
+            for entry in story.entries() {
+                for view in testing::views().iter() {
+                    let heard = view.listens(&entry.stream, entry.activity.verb());
+                    prop_assert!(heard || view.touches(&entry) == Touched::Nothing, "{} misses {entry:?}", view.name());
+                }
+            }
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! `objects`: what our actors made and may change, by the object's id.
 
-use fedsx_kernel::origin::Origin;
+use fedsx_kernel::{origin::Origin, stream::Stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -35,6 +35,13 @@ impl Objects {
 impl View for Objects {
     fn name(&self) -> &str {
         "objects"
+    }
+
+    fn listens(&self, stream: &Stream, verb: &str) -> bool {
+        matches!(
+            (stream, verb),
+            (Stream::Outbox(_), "Create" | "Update" | "Delete")
+        )
     }
 
     fn touches(&self, entry: &Entry) -> Touched {

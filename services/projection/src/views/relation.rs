@@ -4,6 +4,7 @@ use fedsx_kernel::{
     cid::Cid,
     follow::{self, Concern, Follow, Relation, RelationState},
     origin::Origin,
+    stream::Stream,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -94,6 +95,14 @@ impl Relations {
 impl View for Relations {
     fn name(&self) -> &str {
         self.name
+    }
+
+    fn listens(&self, stream: &Stream, verb: &str) -> bool {
+        match stream {
+            Stream::Outbox(_) | Stream::Inbox(_) => matches!(verb, "Follow" | "Accept" | "Reject" | "Undo"),
+            Stream::Domain => matches!(verb, "Block" | "Undo" | "Gone"),
+            Stream::Flow(_) => false,
+        }
     }
 
     fn touches(&self, entry: &Entry) -> Touched {

@@ -10,6 +10,7 @@ use crate::{
         log::TestLog,
         node::{Mortal, Node, eventually, store},
         note, person,
+        warnings::Warnings,
     },
 };
 
@@ -51,10 +52,32 @@ async fn catches_up_becomes_ready_and_goes_on() {
         r#"fedsx_projection_lag_entries{view="objects"} 0"#,
         r#"fedsx_projection_entries_applied_total{view="objects"} 50"#,
         r#"fedsx_projection_halted_shards{view="objects"} 0"#,
+        r#"fedsx_projection_position{view="objects"} 51"#,
+        "fedsx_projection_batch_entries_sum 51",
     ] {
         assert!(metrics.contains(line), "{line} is not in {metrics}");
     }
     node.stop().await;
+}
+
+#[test]
+fn a_lease_ends_a_turn_before_its_term() {
+    for term in [15_000, 2000, 900] {
+        let term = SignedDuration::from_millis(term);
+        let turn = SignedDuration::try_from(period(term)).unwrap();
+        assert_eq!(lasts(term) + turn, term);
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_stops_too_is_no_news() {
+    let (log, store, warnings) = (TestLog::new(&notes(5)), store().await, Warnings::listen());
+    let node = Node::start(&store, &log).await;
+    node.row("objects", "none", &log).await;
+    log.end_subscriptions();
+    log.be_away(true);
+    node.stop().await;
+    assert_eq!(warnings.count(), 0);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! What every store must do. A backend runs it by [`suite`] with a function that opens a [`Fixture`].
 
-use std::sync::Arc;
+use std::{any::Any, sync::Arc};
 
 use fedsx_runtime::clock::ManualClock;
 use jiff::SignedDuration;
@@ -21,7 +21,7 @@ pub(crate) struct Fixture {
     pub(crate) other: Arc<dyn Store>,
     pub(crate) clock: ManualClock,
     /// What must live as long as the store.
-    pub(crate) _keep: Option<tempfile::TempDir>,
+    pub(crate) _keep: Option<Box<dyn Any + Send>>,
 }
 
 /// The tests, one by one, for a backend: `suite!(open)`.
@@ -51,6 +51,7 @@ macro_rules! suite {
                 shards_are_fenced_one_by_one,
                 a_halted_shard_says_why_until_it_moves,
                 large_batches_are_written_whole,
+                many_commit_and_take_turns_at_once,
             }
             reads {
                 rows_are_found_by_key_and_by_peer,
@@ -60,6 +61,7 @@ macro_rules! suite {
                 a_view_is_as_far_as_its_last_shard,
                 what_was_never_declared_is_told_apart,
                 rows_and_position_are_of_one_moment,
+                what_is_no_key_finds_nothing,
             }
         }
     };

@@ -5,7 +5,7 @@ use fedsx_kernel::origin::Origin;
 use super::{Fixture, held, keys, lease_of, page, put, step};
 use crate::{
     shard::{ShardId, lease::Lease},
-    store::{Advance, PageQuery, Store},
+    store::{Advance, MAX_KEY, PageQuery, Store},
 };
 
 /// Puts keys, each with what `change` makes of it, as the entry at position 1.
@@ -104,10 +104,22 @@ pub(crate) async fn a_view_is_as_far_as_its_last_shard(fixture: Fixture) {
     let leases = held(&fixture).await;
     let ahead: Vec<Advance> = leases[1..].iter().map(|lease| step(lease, 9, &[])).collect();
     fixture.store.commit(&ahead).await.unwrap();
-    let position = |page: crate::store::Page| page.reach.position;
-    assert_eq!(position(fixture.other.page(&page("")).await.unwrap().unwrap()), 0);
+    let reach = async || fixture.other.page(&page("")).await.unwrap().unwrap().reach;
+    assert_eq!(reach().await.position, 0);
     fixture.store.commit(&[step(&leases[0], 4, &[])]).await.unwrap();
-    assert_eq!(position(fixture.other.page(&page("")).await.unwrap().unwrap()), 4);
+    assert_eq!(reach().await.position, 4);
+
+    let mut others = ahead;
+    for advance in &mut others {
+        advance.from = 9;
+    }
+    let mut first = step(&leases[0], 9, &[]);
+    first.from = 4;
+    others[4].halted = Some("poison".to_owned());
+    fixture.store.commit(&others).await.unwrap();
+    assert_eq!(reach().await.halted, None);
+    fixture.store.commit(&[first]).await.unwrap();
+    assert_eq!(reach().await.halted.as_deref(), Some("poison"));
 }
 
 pub(crate) async fn what_was_never_declared_is_told_apart(fixture: Fixture) {
@@ -156,4 +168,34 @@ pub(crate) async fn rows_and_position_are_of_one_moment(fixture: Fixture) {
         }
     };
     futures::join!(writer, reader);
+}
+
+/// Strangers choose what is looked for.
+pub(crate) async fn what_is_no_key_finds_nothing(fixture: Fixture) {
+    let leases = held(&fixture).await;
+    write(&*fixture.store, &leases, &["a", "ab", "b"]).await;
+    let (store, long) = (&*fixture.other, "a".repeat(MAX_KEY + 1));
+    for text in ["a\0", "\0", "a\0b", &long] {
+        assert_eq!(store.rows("v", &[text, "b"]).await.unwrap().len(), 1, "{text:?}");
+        let (row, reach) = store.row(&ShardId::of("v", "a"), text).await.unwrap().unwrap();
+        assert_eq!((row, reach.position), (None, 1), "{text:?}");
+        let found = store.page(&page(text)).await.unwrap().unwrap();
+        assert_eq!(
+            (found.rows.len(), found.total, found.reach.position),
+            (0, 0, 1),
+            "{text:?}"
+        );
+    }
+    for (after, expected) in [
+        ("a\0", ["ab", "b"].as_slice()),
+        ("aa\0", &["ab", "b"]),
+        ("\0", &["a", "ab", "b"]),
+        (&long, &["ab", "b"]),
+    ] {
+        let query = PageQuery {
+            after: after.to_owned(),
+            ..page("")
+        };
+        assert_eq!(keys(store, &query).await, expected, "{after:?}");
+    }
 }

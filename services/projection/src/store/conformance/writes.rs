@@ -163,3 +163,36 @@ pub(crate) async fn large_batches_are_written_whole(fixture: Fixture) {
     assert_eq!(fixture.store.commit(&advances).await.unwrap(), []);
     assert_eq!(fixture.other.page(&page("")).await.unwrap().unwrap().total, 0);
 }
+
+/// Workers under one epoch, as after an answer that was lost, name their shards in whatever order; each step counts once.
+pub(crate) async fn many_commit_and_take_turns_at_once(fixture: Fixture) {
+    const WORKERS: u64 = 6;
+    const STEPS: u64 = 12;
+    let leases = held(&fixture).await;
+    let worker = async |number: u64| {
+        let store = if number.is_multiple_of(2) {
+            &fixture.store
+        } else {
+            &fixture.other
+        };
+        let mut counted = 0;
+        for from in 0..STEPS {
+            let mut advances: Vec<Advance> = leases.iter().map(|lease| step(lease, from + 1, &[])).collect();
+            for advance in &mut advances {
+                (advance.from, advance.count) = (from, from + 1);
+                advance.changes = vec![put(&format!("{}-{from}", advance.shard), from + 1)];
+            }
+            let turned = usize::try_from(number + from).unwrap() % advances.len();
+            advances.rotate_left(turned);
+            let lost = store.commit(&advances).await.unwrap();
+            counted += advances.len() - lost.len();
+            store.hold(&group(), "a", TERM).await.unwrap();
+        }
+        counted
+    };
+    let counted = futures::future::join_all((0..WORKERS).map(worker)).await;
+    let steps = usize::try_from(STEPS).unwrap() * SHARDS as usize;
+    assert_eq!(counted.into_iter().sum::<usize>(), steps);
+    let page = fixture.other.page(&page("")).await.unwrap().unwrap();
+    assert_eq!((page.total, page.reach.position), (steps as u64, STEPS));
+}

@@ -2,16 +2,13 @@
 
 use std::collections::HashSet;
 
+use fedsx_runtime::database::{driver, integer};
 use jiff::{SignedDuration, Timestamp};
 use sqlx::{Row as _, SqliteConnection};
 
-use super::{decode, driver, integer};
 use crate::{
-    shard::{
-        ShardId,
-        lease::{self, Lease, Seat, Turn},
-    },
-    store::{Group, Result, Shard},
+    shard::{ShardId, lease::Lease},
+    store::{Group, Result, Shard, decode, seats::seated},
 };
 
 pub(super) async fn hold(
@@ -24,29 +21,12 @@ pub(super) async fn hold(
     let until = now.saturating_add(term).unwrap_or(Timestamp::MAX);
     let workers = live(connection, &group.name, owner, now, until).await?;
     let shards = shards(connection, group).await?;
-    let seats: Vec<Seat> = shards.iter().map(|(_, seat)| seat.clone()).collect();
-    let turns = lease::turns(&seats, owner, workers, now);
-    let mut held = Vec::new();
-    for ((mut shard, _), turn) in shards.into_iter().zip(turns) {
-        match turn {
-            Turn::Leave => continue,
-            Turn::Renew => {}
-            Turn::Take | Turn::Yield => shard.epoch += 1,
-        }
-        let yields = turn == Turn::Yield;
-        seat(
-            connection,
-            &shard.id,
-            if yields { "" } else { owner },
-            shard.epoch,
-            until,
-        )
-        .await?;
-        if !yields {
-            held.push(decode::lease(shard));
-        }
+    let seated = seated(shards, owner, workers, now);
+    for shard in &seated {
+        seat(connection, &shard.id, &shard.owner, shard.epoch, until).await?;
     }
-    Ok(held)
+    let mine = seated.into_iter().filter(|shard| shard.owner == owner);
+    Ok(mine.map(Lease::from).collect())
 }
 
 /// Tells that this worker is alive, and counts those that are.
@@ -82,7 +62,7 @@ async fn live(
     Ok(usize::try_from(workers).unwrap_or(1))
 }
 
-async fn shards(connection: &mut SqliteConnection, group: &Group) -> Result<Vec<(Shard, Seat)>> {
+async fn shards(connection: &mut SqliteConnection, group: &Group) -> Result<Vec<(Shard, Timestamp)>> {
     let wanted: HashSet<&ShardId> = group.shards.iter().collect();
     let rows = sqlx::query("SELECT * FROM shard ORDER BY view, shard")
         .fetch_all(connection)
@@ -90,14 +70,9 @@ async fn shards(connection: &mut SqliteConnection, group: &Group) -> Result<Vec<
         .map_err(driver("read leases"))?;
     let mut shards = Vec::with_capacity(wanted.len());
     for row in &rows {
-        let shard = decode::shard(row)?;
+        let (shard, until) = decode::seat(row)?;
         if wanted.contains(&shard.id) {
-            let seat = Seat {
-                shard: shard.id.clone(),
-                owner: shard.owner.clone(),
-                until: decode::lease_until(row, &shard.id)?,
-            };
-            shards.push((shard, seat));
+            shards.push((shard, until));
         }
     }
     Ok(shards)
@@ -129,8 +104,8 @@ pub(super) async fn resign(connection: &mut SqliteConnection, group: &Group, own
         .execute(&mut *connection)
         .await
         .map_err(driver("leave the group"))?;
-    for (shard, held) in shards(connection, group).await? {
-        if held.owner == owner {
+    for (shard, _) in shards(connection, group).await? {
+        if shard.owner == owner {
             seat(connection, &shard.id, "", shard.epoch + 1, Timestamp::UNIX_EPOCH).await?;
         }
     }

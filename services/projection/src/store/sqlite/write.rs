@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 
+use fedsx_runtime::database::{driver, integer};
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
-use super::{CHUNK, decode, driver, integer};
+use super::CHUNK;
 use crate::{
     shard::{Digest, ShardId},
-    store::{Advance, Change, Result},
+    store::{Advance, Change, Result, decode},
 };
 
 pub(super) async fn declare(connection: &mut SqliteConnection, shards: &[ShardId]) -> Result<()> {
@@ -82,14 +83,7 @@ async fn move_shards(connection: &mut SqliteConnection, advances: &[Advance]) ->
         .fetch_all(connection)
         .await
         .map_err(driver("move shards"))?;
-    rows.iter()
-        .map(|row| {
-            Ok(ShardId {
-                view: decode::get(row, "view")?,
-                shard: decode::get(row, "shard")?,
-            })
-        })
-        .collect()
+    rows.iter().map(decode::shard_id).collect()
 }
 
 async fn put(connection: &mut SqliteConnection, changes: &[(&str, &Change)]) -> Result<()> {

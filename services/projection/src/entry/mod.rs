@@ -9,6 +9,10 @@ use fedsx_kernel::{
 use fedsx_proto::v1;
 use jiff::Timestamp;
 
+mod verb;
+
+pub(crate) use verb::verb;
+
 /// What a fold gets of an entry.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Entry {

@@ -1,0 +1,129 @@
+//! Views in the schema `projection` of the domain's PostgreSQL database.
+//!
+//! Any number of processes share it. Whoever writes locks rows of `shard` first, always in the order of view and number;
+//! rows of `member` and `view_row` are written only under these locks. So no two writers deadlock, and should one lose to
+//! somebody else's transaction, nothing of it was written and it is run again. Readers take no lock and see one moment.
+//!
+//! A commit is one statement: a process that freezes or loses its connection leaves no transaction open.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use fedsx_kernel::origin::Origin;
+use fedsx_runtime::{
+    clock::Clock,
+    database::{self, driver},
+};
+use jiff::SignedDuration;
+use sqlx::PgPool;
+
+use super::{Advance, Group, Page, PageQuery, Reach, Result, Row, Shard, Store};
+use crate::shard::{ShardId, lease::Lease};
+
+mod hold;
+mod read;
+mod retry;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use retry::retried;
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/store/postgres/migrations");
+
+/// Connections of one process: the two that work, and queries.
+const CONNECTIONS: u32 = 8;
+
+/// The views in PostgreSQL. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Postgres {
+    pool: PgPool,
+    clock: Option<Arc<dyn Clock>>,
+}
+
+/// Opens the schema, creating it where there is none, and brings it up to date. Leases expire by the database's clock.
+///
+/// # Errors
+/// [`StoreError::Driver`](super::StoreError) where the database refuses, or has not answered within a minute.
+pub async fn open(url: &str) -> Result<Postgres> {
+    let pool = database::postgres::open(url, "projection", &MIGRATIONS, CONNECTIONS).await?;
+    Ok(Postgres { pool, clock: None })
+}
+
+impl Postgres {
+    /// Leases expire by this clock instead, which a test moves.
+    #[must_use]
+    pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock: Some(clock),
+            ..self
+        }
+    }
+
+    /// Closes the connections.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    async fn hold_once(&self, group: &Group, owner: &str, term: SignedDuration) -> Result<Vec<Lease>> {
+        let mut transaction = self.pool.begin().await.map_err(driver("begin a turn"))?;
+        let leases = hold::hold(&mut transaction, group, owner, self.clock.as_deref(), term).await?;
+        transaction.commit().await.map_err(driver("hold leases"))?;
+        Ok(leases)
+    }
+
+    async fn resign_once(&self, group: &Group, owner: &str) -> Result<()> {
+        let begun = self.pool.begin().await;
+        let mut transaction = begun.map_err(driver("begin to resign"))?;
+        hold::resign(&mut transaction, group, owner).await?;
+        transaction.commit().await.map_err(driver("resign"))
+    }
+}
+
+#[async_trait]
+impl Store for Postgres {
+    async fn declare(&self, shards: &[ShardId]) -> Result<()> {
+        retried(|| write::declare(&self.pool, shards)).await
+    }
+
+    async fn hold(&self, group: &Group, owner: &str, term: SignedDuration) -> Result<Vec<Lease>> {
+        retried(|| self.hold_once(group, owner, term)).await
+    }
+
+    async fn resign(&self, group: &Group, owner: &str) -> Result<()> {
+        retried(|| self.resign_once(group, owner)).await
+    }
+
+    async fn commit(&self, advances: &[Advance]) -> Result<Vec<ShardId>> {
+        retried(|| write::commit(&self.pool, advances)).await
+    }
+
+    async fn rows(&self, view: &str, keys: &[&str]) -> Result<Vec<Row>> {
+        read::rows(&self.pool, view, keys).await
+    }
+
+    async fn rows_of_peer(&self, view: &str, peer: &Origin) -> Result<Vec<Row>> {
+        read::rows_of_peer(&self.pool, view, peer).await
+    }
+
+    async fn row(&self, shard: &ShardId, key: &str) -> Result<Option<(Option<Row>, Reach)>> {
+        read::row(&self.pool, shard, key).await
+    }
+
+    async fn page(&self, query: &PageQuery) -> Result<Option<Page>> {
+        read::page(&self.pool, query).await
+    }
+
+    async fn shards(&self) -> Result<Vec<Shard>> {
+        read::shards(&self.pool).await
+    }
+}
+
+/// Texts in the order of the column that they are sent in.
+fn views<'a>(shards: impl IntoIterator<Item = &'a ShardId>) -> Vec<&'a str> {
+    shards.into_iter().map(|shard| shard.view.as_str()).collect()
+}
+
+fn numbers<'a>(shards: impl IntoIterator<Item = &'a ShardId>) -> Vec<i64> {
+    shards.into_iter().map(|shard| i64::from(shard.shard)).collect()
+}
