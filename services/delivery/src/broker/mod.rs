@@ -5,6 +5,7 @@
 //! and run `conformance` over it.
 
 pub mod embedded;
+pub mod rabbitmq;
 
 #[cfg(test)]
 pub(crate) mod conformance;
