@@ -17,6 +17,11 @@
 //! 7. Folding a [block](crate::follow::Event::Block) ends the origin's pending rows refused and makes it
 //!    [`Peer::LIVE`](peer::Peer::LIVE); folding the [end of its follows](crate::follow::Event::Gone) ends those up to its
 //!    position dead. What a worker had claimed before may still be sent.
+//! 8. *Sending again* what was refused or is dead takes its row out of its lane into a second one to the same address,
+//!    which has claims of its own and [no order](row::next_exempt). So the lane itself is never found with a row that
+//!    is pending before one that has ended, which is what keeps its order, and what was sent again neither holds it up
+//!    nor waits for it. The rows that were written for a position stay as many: no page of catch-up comes to it again. It locks
+//!    the cursor's row and sends nothing again to a blocked peer, so that a block ends it or is seen.
 
 pub mod audience;
 pub mod catch_up;

@@ -125,6 +125,19 @@ pub fn next(settled: Settled, failing: bool) -> Next {
     }
 }
 
+/// What the worker does after an attempt at a delivery that was sent again by hand. It is exempt from its lane's order:
+/// still owed, it holds up nothing but itself, so the next is sent. Only where the origin failed, or wants to be left alone,
+/// the worker stops as it always does.
+#[must_use]
+pub fn next_exempt(settled: Settled, outcome: Outcome, failing: bool) -> Next {
+    match (settled.state, outcome) {
+        (DeliveryState::Pending, Outcome::OriginFailed | Outcome::Throttled(_)) => Next::Stop,
+        (DeliveryState::Pending, _) if failing => Next::RecordFirst,
+        (DeliveryState::Pending, _) => Next::Continue,
+        _ => next(settled, failing),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use jiff::SignedDuration;
@@ -211,6 +224,30 @@ mod tests {
             };
             assert_eq!(next(settled, failing), expected, "{state:?} {failing}");
         }
+    }
+
+    #[test]
+    fn what_is_exempt_from_order_stops_for_its_origin_alone() {
+        let table = [
+            (Outcome::Retry, false, Next::Continue),
+            (Outcome::Retry, true, Next::RecordFirst),
+            (Outcome::OriginFailed, false, Next::Stop),
+            (HELD, true, Next::Stop),
+            (Outcome::Delivered, false, Next::Continue),
+            (Outcome::Delivered, true, Next::RecordFirst),
+            (Outcome::Refused, false, Next::RecordFirst),
+            (Outcome::Gone, false, Next::RecordFirst),
+        ];
+        for (outcome, failing, expected) in table {
+            let settled = settle(pending(0), outcome, NOW, 0.0).unwrap();
+            assert_eq!(
+                next_exempt(settled, outcome, failing),
+                expected,
+                "{outcome:?} {failing}"
+            );
+        }
+        let dead = settle(pending(7), Outcome::Retry, NOW, 0.0).unwrap();
+        assert_eq!(next_exempt(dead, Outcome::Retry, false), Next::RecordFirst);
     }
 
     #[test]

@@ -46,6 +46,10 @@ holds! {
     for_poison_beside_another_lane: POISON_LANES;
     for_poison_at_a_healthy_peer: POISON_ALONE;
     for_poison_where_only_siblings_answer: DARK_POISON;
+    for_what_is_sent_again: REPLAY;
+    for_what_is_sent_again_while_parked: REPLAY_PARKED;
+    for_poison_that_is_sent_again: REPLAY_POISON;
+    for_what_is_sent_again_after_a_block: REPLAY_BLOCK;
 }
 
 /// The sender is another server's software; what is ours here is the receiver's check.

@@ -118,6 +118,14 @@ impl Log {
         has(self.ended[usize::from(cursor)][usize::from(lane)], position)
     }
 
+    /// Whether an origin is blocked as fan-out has folded the log.
+    pub(crate) fn is_blocked(&self, cursor: u8, origin: u8) -> bool {
+        let mut decisions = self.entries[..usize::from(cursor)].iter();
+        let last =
+            decisions.rfind(|entry| **entry == Entry::Block(origin) || **entry == Entry::Unblock(origin));
+        last == Some(&Entry::Block(origin))
+    }
+
     pub(crate) fn open(&self, cursor: u8, origin: u8) -> u8 {
         self.tables[usize::from(cursor)].open(origin)
     }

@@ -130,6 +130,15 @@ without! {
     };
 }
 
+// What is sent again.
+without! {
+    what_is_sent_again_leaves_its_lane: REPLAY, Order, { replay_leaves_the_lane: false };
+    nothing_is_sent_again_to_a_blocked_peer: REPLAY_BLOCK, Blocked, { replay_spares_the_blocked: false };
+    poison_that_is_sent_again_counts_for_itself: REPLAY_POISON, ParkedThoughAlive, {
+        attribute: |outcome, _, _, _| outcome
+    };
+}
+
 // The audience.
 without! {
     accept_needs_a_follow_that_stands: EARLY, Audience, {

@@ -35,6 +35,7 @@ pub(crate) struct Rules {
     pub attribute: fn(Outcome, Timestamp, Option<Timestamp>, Option<Answer>) -> Outcome,
     pub settle: fn(Row, Outcome, Timestamp, f64) -> Option<Settled>,
     pub next: fn(Settled, bool) -> Next,
+    pub next_exempt: fn(Settled, Outcome, bool) -> Next,
     pub claimable: fn(Lane, &Peer, bool, Timestamp) -> bool,
     pub is_free: fn(Option<Timestamp>, Timestamp) -> bool,
     pub may_post: fn(Timestamp, Timestamp, SignedDuration) -> bool,
@@ -67,6 +68,10 @@ pub(crate) struct Rules {
     pub ending_ends_pending: bool,
     /// Fan-out unparks at the cursor that its transaction leaves, not at the one that it found.
     pub unparks_at_new_cursor: bool,
+    /// Sent again, a row leaves its lane.
+    pub replay_leaves_the_lane: bool,
+    /// Nothing is sent again to a blocked peer.
+    pub replay_spares_the_blocked: bool,
 }
 
 impl Rules {
@@ -82,6 +87,7 @@ impl Rules {
         attribute: outcome::attribute,
         settle: row::settle,
         next: row::next,
+        next_exempt: row::next_exempt,
         claimable: claim::claimable,
         is_free: claim::is_free,
         may_post: claim::may_post,
@@ -106,5 +112,7 @@ impl Rules {
         block_forgets_peer: true,
         ending_ends_pending: true,
         unparks_at_new_cursor: true,
+        replay_leaves_the_lane: true,
+        replay_spares_the_blocked: true,
     };
 }

@@ -80,6 +80,19 @@ pub(crate) const DARK_POISON: Setup = POSTS
     .failures(&[])
     .busy_siblings()
     .without_parking();
+/// What was refused or died is sent again.
+pub(crate) const REPLAY: Setup = POSTS.failures(ALL).replays();
+/// Even while the origin is parked, and catches up.
+pub(crate) const REPLAY_PARKED: Setup = MORE_POSTS
+    .failures(&[Nature::Answers403, Nature::Down])
+    .replays()
+    .workers(1);
+/// One delivery breaks the peer each time it is sent.
+pub(crate) const REPLAY_POISON: Setup = POSTS.poison(1, 0, Nature::Poison).replays();
+/// What a block ended, and what it should end.
+pub(crate) const REPLAY_BLOCK: Setup = Setup::new(ONE, &[Post, Post, Block(0), Unblock(0)])
+    .failures(&[Nature::Answers403, Nature::Answers500])
+    .replays();
 /// A server that sends its Accept to the personal inbox and its posts to the shared one; we are the receiver.
 pub(crate) const ACCEPT_ASIDE: Setup =
     Setup::new(&[], &[Follow(3, 1), AcceptAside(3, 1), Post]).receiver_checks();

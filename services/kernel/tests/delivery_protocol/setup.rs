@@ -31,6 +31,8 @@ pub(crate) struct Setup {
     pub busy_siblings: bool,
     /// The receiver refuses posts in lane 0 unless it follows or has asked to (follower 3).
     pub receiver_checks: bool,
+    /// What lane 0 was refused, or what died there, may be sent again.
+    pub replays: bool,
 }
 
 use Nature::{AnswerLost, Answers403, Answers500, Down};
@@ -60,6 +62,7 @@ impl Setup {
             endings: false,
             busy_siblings: false,
             receiver_checks: false,
+            replays: false,
         }
     }
 
@@ -124,6 +127,13 @@ impl Setup {
     pub(crate) const fn busy_siblings(self) -> Self {
         Self {
             busy_siblings: true,
+            ..self
+        }
+    }
+
+    pub(crate) const fn replays(self) -> Self {
+        Self {
+            replays: true,
             ..self
         }
     }

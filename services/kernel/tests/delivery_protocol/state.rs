@@ -1,9 +1,13 @@
-//! One state of a small domain: two origins, three lanes, two workers, a log of a few entries.
+//! One state of a small domain: two origins, three lanes and a replay lane, two workers, a log of a few entries.
 
 /// Positions of the log that a script may use; a position is a bit of a mask.
 pub(crate) const POSITIONS: u8 = 7;
-/// Lane 0 leads to the shared inbox of origin 0, lane 1 to a personal inbox there, lane 2 to origin 1.
-pub(crate) const LANES: u8 = 3;
+/// Lane 0 leads to the shared inbox of origin 0, lane 1 to a personal inbox there, lane 2 to origin 1. Lane 3 is beside
+/// lane 0: what is sent again.
+pub(crate) const LANES: u8 = 4;
+/// The replay lane, and the lane that it is beside.
+pub(crate) const REPLAY: u8 = 3;
+pub(crate) const REPLAYED: u8 = 0;
 pub(crate) const ORIGINS: u8 = 2;
 /// Deliveries that a claim's batch takes at most.
 pub(crate) const BATCH: u32 = 2;
@@ -18,6 +22,11 @@ pub(crate) fn lanes_of(origin: u8) -> impl Iterator<Item = u8> {
 
 pub(crate) fn has(mask: u8, bit: u8) -> bool {
     mask >> bit & 1 == 1
+}
+
+/// The lane by which an address is owed what goes through this one.
+pub(crate) fn owed_by(lane: u8) -> u8 {
+    if lane == REPLAY { REPLAYED } else { lane }
 }
 
 /// A row of the ledger. The ladder has two rungs here: `Fresh` and `Tried` stand before its last two attempts.

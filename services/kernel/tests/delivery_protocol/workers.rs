@@ -8,7 +8,9 @@ use fedsx_kernel::delivery::{
 
 use crate::{
     entry::Entry,
-    state::{BATCH, Batch, Left, Nature, POSITIONS, Place, State, Violation, has, origin_of},
+    state::{
+        BATCH, Batch, Left, Nature, POSITIONS, Place, REPLAY, State, Violation, has, origin_of, owed_by,
+    },
     values::{self, JITTER, NOW},
     world::{Action, World},
 };
@@ -80,6 +82,7 @@ impl World {
 
     /// What this delivery always ends in.
     fn forced(&self, state: &State, lane: u8, position: u8) -> Option<Nature> {
+        let lane = owed_by(lane);
         if let Some((at, on, nature)) = self.setup.poison
             && (at, on) == (position, lane)
         {
@@ -189,6 +192,8 @@ impl World {
         match self.next_step(state, &batch, position, outcome) {
             Some(Next::Continue) if outcome == Outcome::Delivered => batch.delivered |= 1 << position,
             Some(Next::Continue) if outcome == Outcome::Refused => batch.refused |= 1 << position,
+            // What is exempt from order is recorded by itself; the next may be sent before or after that.
+            Some(Next::Continue) if batch.lane == REPLAY => batch.last = Some((position, nature)),
             Some(Next::Continue) => batch.passed |= 1 << position,
             _ => batch.last = Some((position, nature)),
         }
@@ -203,10 +208,12 @@ impl World {
             ..row
         };
         let settled = (self.rules.settle)(row, outcome, NOW, JITTER)?;
-        Some((self.rules.next)(
-            settled,
-            state.peer(origin_of(batch.lane)).failing,
-        ))
+        let failing = state.peer(origin_of(batch.lane)).failing;
+        Some(if batch.lane == REPLAY {
+            (self.rules.next_exempt)(settled, outcome, failing)
+        } else {
+            (self.rules.next)(settled, failing)
+        })
     }
 
     /// Whether there is more to send once the last attempt is recorded.
@@ -214,7 +221,8 @@ impl World {
         batch.last.is_some_and(|(last, nature)| {
             let more = batch.todo & !(batch.delivered | batch.refused | batch.passed | 1 << last) != 0;
             let outcome = self.outcome(batch, nature);
-            more && self.next_step(state, batch, last, outcome) == Some(Next::RecordFirst)
+            let next = self.next_step(state, batch, last, outcome);
+            more && (next == Some(Next::RecordFirst) || batch.lane == REPLAY && next == Some(Next::Continue))
         })
     }
 
@@ -226,8 +234,12 @@ impl World {
         let later = *received >> position;
         *received |= 1 << position;
         let log = self.logs.get(state.log);
-        if !log.is_due(batch.lane, position) {
+        if !log.is_due(owed_by(batch.lane), position) {
             return Err(Violation::Audience);
+        }
+        if batch.lane == REPLAY {
+            let blocked = log.is_blocked(state.cursor, origin_of(REPLAY)) && !batch.before_end;
+            return if blocked { Err(Violation::Blocked) } else { Ok(()) };
         }
         if later != 0 {
             return Err(Violation::Order);

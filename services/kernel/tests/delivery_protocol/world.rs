@@ -7,7 +7,10 @@ use crate::{
     logs::Logs,
     rules::Rules,
     setup::Setup,
-    state::{FanOut, LANES, Nature, ORIGINS, Place, Standing, State, Violation, has, origin_of},
+    state::{
+        Cell, FanOut, LANES, Nature, ORIGINS, POSITIONS, Place, REPLAY, REPLAYED, Standing, State, Violation,
+        has, origin_of,
+    },
     values::{self, NOW},
 };
 
@@ -58,6 +61,11 @@ pub(crate) enum Action {
     EndingDecided(u8),
     EndingAppended,
     SiblingAnswers(u8),
+    /// An operator sends again what lane 0, or the replay lane, holds at a position.
+    Replays {
+        lane: u8,
+        position: u8,
+    },
 }
 
 pub(crate) struct World {
@@ -120,6 +128,9 @@ impl World {
         for origin in 0..ORIGINS {
             self.origin_actions(state, origin, actions);
         }
+        if self.setup.replays {
+            self.replay_actions(state, actions);
+        }
         if state.page.is_some() && self.setup.slow_pages {
             actions.extend([Action::PageCommits, Action::PageCrashes]);
         }
@@ -138,6 +149,23 @@ impl World {
             }
             if has(state.known, lane) {
                 actions.push(Action::MessageRepeated(lane));
+            }
+        }
+    }
+
+    fn replay_actions(&self, state: &State, actions: &mut Vec<Action>) {
+        let blocked = self
+            .logs
+            .get(state.log)
+            .is_blocked(state.cursor, origin_of(REPLAYED));
+        if blocked && self.rules.replay_spares_the_blocked {
+            return;
+        }
+        for lane in [REPLAYED, REPLAY] {
+            for position in 1..=POSITIONS {
+                if matches!(state.row(lane, position), Cell::Refused | Cell::Dead) {
+                    actions.push(Action::Replays { lane, position });
+                }
             }
         }
     }
@@ -173,7 +201,8 @@ impl World {
             | Action::MessagesLost
             | Action::MessageRepeated(_)
             | Action::PageCrashes
-            | Action::EndingDecided(_) => false,
+            | Action::EndingDecided(_)
+            | Action::Replays { .. } => false,
             Action::Posts { nature, .. } => match nature {
                 Nature::Accepts | Nature::Poison | Nature::DarkPoison => true,
                 Nature::Answers403 => self.setup.receiver_checks,
@@ -210,6 +239,16 @@ impl World {
             Action::ClaimAges(lane) => state.age(lane),
             Action::Swept(lane) | Action::MessageRepeated(lane) => state.queue |= 1 << lane,
             Action::MessagesLost => state.queue = 0,
+            Action::Replays { lane, position } => {
+                let to = if self.rules.replay_leaves_the_lane {
+                    *state.row_mut(lane, position) = Cell::None;
+                    state.known |= 1 << REPLAY;
+                    REPLAY
+                } else {
+                    lane
+                };
+                *state.row_mut(to, position) = Cell::Fresh;
+            }
             Action::Parks(_)
             | Action::PageReads(_)
             | Action::PageCommits
@@ -228,15 +267,19 @@ impl World {
             && state.peers.iter().all(|peer| peer.place == Place::Live)
             && (0..LANES).all(|lane| {
                 (1..=log.head()).all(|position| {
-                    use crate::state::Cell::{Dead, Refused};
-                    let row = state.row(lane, position);
+                    let ended = |lane: u8| {
+                        let row = state.row(lane, position);
+                        has(state.received[usize::from(lane)], position)
+                            || row == Cell::Dead
+                            || row == Cell::Refused && !self.setup.receiver_checks
+                    };
                     !log.is_due(lane, position)
-                        || has(state.received[usize::from(lane)], position)
+                        || ended(lane)
                         || log.is_ended(state.cursor, lane, position)
-                        || row == Dead
-                        || row == Refused && !self.setup.receiver_checks
+                        || lane == REPLAYED && ended(REPLAY)
                 })
             })
+            && (1..=log.head()).all(|position| !state.row(REPLAY, position).is_pending())
     }
 
     /// Writes `peer` where the origin's row is.
