@@ -4,16 +4,18 @@ use std::{sync::Arc, time::Instant};
 
 use fedsx_kernel::delivery::outcome::Outcome;
 use fedsx_runtime::{clock::Clock, code::Refusal, fetch::Fetcher, telemetry};
+use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span, field};
 
 use crate::{
-    bodies::Bodies,
-    keys::Keys,
+    bodies::{Bodies, Body},
+    keys::{ActorKey, Keys},
     lane::AddressKind,
     ledger::{Attempt, Claim, Owed},
     metrics::{Metrics, label},
     post::{Brought, post},
     resolve::Resolver,
+    schedule::pulse::Pulse,
     watch::Stopwatch,
     wellness::Wellness,
 };
@@ -28,10 +30,20 @@ pub(crate) struct Attempts {
     pub(crate) resolver: Resolver,
     pub(crate) wellness: Wellness,
     pub(crate) metrics: Metrics,
+    pub(crate) stop: CancellationToken,
+}
+
+/// What an answer came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum From {
+    Inbox,
+    /// The search for it.
+    Actor,
 }
 
 impl Attempts {
-    /// Makes one attempt. `ahead`: what the lane owes next. None: there is no time for a POST within the claim.
+    /// Makes one attempt. `ahead`: what the lane owes next. None: there is no time for a POST within the claim, or shutdown
+    /// has begun.
     ///
     /// # Errors
     /// A [`Refusal`] where something of this domain was missing; the peer was not asked.
@@ -41,17 +53,20 @@ impl Attempts {
         owed: &Owed,
         ahead: &[Owed],
         watch: &Stopwatch,
+        pulse: &Pulse,
     ) -> Result<Option<Attempt>, Arc<Refusal>> {
         let span = self.span(claim, owed);
         telemetry::continue_trace(&span, &owed.trace);
-        let sent = self.send(claim, owed, ahead, watch).instrument(span).await?;
-        let Some((brought, from_inbox)) = sent else {
+        let sent = self.send(claim, owed, ahead, watch, pulse);
+        let Some((brought, from)) = sent.instrument(span).await? else {
             return Ok(None);
         };
         let (at, failed) = (watch.now(claim), Instant::now());
-        let asks = from_inbox && brought.outcome == Outcome::OriginFailed;
+        let asks = from == From::Inbox && brought.outcome == Outcome::OriginFailed;
         let actor = if asks {
-            self.wellness.ask(&claim.lane, failed).await
+            // Shutdown does not wait for more answers: unasked, the failure counts for no delivery.
+            let asked = self.wellness.ask(&claim.lane, failed);
+            self.stop.run_until_cancelled(asked).await.flatten()
         } else {
             None
         };
@@ -66,42 +81,59 @@ impl Attempts {
         }))
     }
 
-    /// What came back, and whether it came from the inbox rather than from the search for it.
+    /// What came back, and from where.
     async fn send(
         &self,
         claim: &Claim,
         owed: &Owed,
         ahead: &[Owed],
         watch: &Stopwatch,
-    ) -> Result<Option<(Brought, bool)>, Arc<Refusal>> {
+        pulse: &Pulse,
+    ) -> Result<Option<(Brought, From)>, Arc<Refusal>> {
         let began = Instant::now();
         let lane = &claim.lane;
-        let ahead: Vec<_> = ahead.iter().map(|owed| owed.position).collect();
-        let body = self.bodies.at(owed.position, &ahead).await?;
-        let key = self.keys.of(&lane.actor).await?;
+        let ours = self.stop.run_until_cancelled(self.ours(claim, owed, ahead)).await;
+        let Some((body, key)) = ours.transpose()? else {
+            return Ok(None);
+        };
         Span::current().record("activitypub.activity.id", body.id.as_str());
+        let waiting = pulse.wait();
         let inbox = match lane.kind {
             AddressKind::Inbox => Arc::from(lane.address.as_str()),
             AddressKind::Actor => match self.resolver.inbox(&lane.address, self.clock.now()).await {
                 Ok(inbox) => inbox,
                 Err(brought) => {
                     self.tell(claim, &brought, began);
-                    return Ok(Some(((*brought).clone(), false)));
+                    return Ok(Some(((*brought).clone(), From::Actor)));
                 }
             },
         };
         Span::current().record("url.full", &*inbox);
         let traceparent = telemetry::current_traceparent();
-        if !watch.may_post(claim) {
+        if self.stop.is_cancelled() || !watch.may_post(claim) {
             return Ok(None);
         }
         let now = self.clock.now();
         let brought = post(&self.fetcher, &inbox, &body, &key, traceparent.as_deref(), now).await?;
+        if brought.status > 0 {
+            waiting.answered();
+        }
         if lane.kind == AddressKind::Actor && matches!(brought.status, 404 | 410) {
             self.resolver.forget(&lane.address).await;
         }
         self.tell(claim, &brought, began);
-        Ok(Some((brought, true)))
+        Ok(Some((brought, From::Inbox)))
+    }
+
+    /// What an attempt needs of this domain.
+    async fn ours(
+        &self,
+        claim: &Claim,
+        owed: &Owed,
+        ahead: &[Owed],
+    ) -> Result<(Arc<Body>, Arc<ActorKey>), Arc<Refusal>> {
+        let body = self.bodies.at(owed.position, ahead).await?;
+        Ok((body, self.keys.of(&claim.lane.actor).await?))
     }
 
     fn span(&self, claim: &Claim, owed: &Owed) -> Span {

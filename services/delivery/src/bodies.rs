@@ -8,7 +8,7 @@ use fedsx_proto::v1::Entry;
 use fedsx_runtime::code::{Code, Refusal};
 use moka::future::Cache;
 
-use crate::log::Log;
+use crate::{ledger::Owed, log::Log};
 
 /// Bytes of activities that are kept.
 const KEPT: u64 = 64 << 20;
@@ -46,16 +46,20 @@ impl Bodies {
         self.kept.insert(entry.position, Arc::new(body(entry))).await;
     }
 
-    /// The activity at a position. `ahead`: positions that will be wanted next.
+    /// The activity at a position. `ahead`: what will be wanted next.
     ///
     /// # Errors
     /// [`Code::Unavailable`] where the log is away; [`Code::Internal`] where it lacks the position.
-    pub(crate) async fn at(&self, position: u64, ahead: &[u64]) -> Result<Arc<Body>, Arc<Refusal>> {
+    pub(crate) async fn at(&self, position: u64, ahead: &[Owed]) -> Result<Arc<Body>, Arc<Refusal>> {
+        if let Some(body) = self.kept.get(&position).await {
+            return Ok(body);
+        }
         self.kept.try_get_with(position, self.load(position, ahead)).await
     }
 
-    async fn load(&self, position: u64, ahead: &[u64]) -> Result<Arc<Body>, Refusal> {
-        let ahead = ahead.iter().copied().filter(|next| !self.kept.contains_key(next));
+    async fn load(&self, position: u64, ahead: &[Owed]) -> Result<Arc<Body>, Refusal> {
+        let ahead = ahead.iter().map(|owed| owed.position);
+        let ahead = ahead.filter(|next| !self.kept.contains_key(next));
         let positions = std::iter::once(position).chain(ahead.take(AHEAD)).collect();
         let mut wanted = None;
         for entry in self.log.at(positions).await? {

@@ -14,9 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     audience,
-    broker::{Broker, BrokerError},
+    broker::Broker,
     fan_out::entry::{NoteError, note},
-    ledger::{Ledger, LedgerError},
+    ledger::{Ledger, StoreError},
     log::Log,
     wake::Wake,
 };
@@ -39,13 +39,11 @@ pub(crate) struct CatchUp {
 #[derive(Debug, thiserror::Error)]
 enum CatchUpError {
     #[error(transparent)]
-    Ledger(#[from] LedgerError),
+    Ledger(#[from] StoreError),
     #[error("the log: {0}")]
     Log(#[from] Refusal),
     #[error(transparent)]
     Note(#[from] NoteError),
-    #[error(transparent)]
-    Broker(#[from] BrokerError),
 }
 
 /// What became of a page.
@@ -124,7 +122,9 @@ impl CatchUp {
         let due = turn.insert(&rows).await?;
         turn.put_peers(&peers).await?;
         turn.commit().await?;
-        self.broker.publish(&due).await?;
+        if let Err(error) = self.broker.publish(&due).await {
+            tracing::debug!(%error, lanes = due.len(), "due lanes are left to the sweeper");
+        }
         if is_live {
             tracing::info!(%origin, "the peer has caught up");
             return Ok(Turned::Enough);
@@ -133,7 +133,7 @@ impl CatchUp {
     }
 
     /// The page that an origin needs next; none where it needs none now.
-    async fn next(&self, origin: &Origin) -> Result<Option<(Peer, Page)>, LedgerError> {
+    async fn next(&self, origin: &Origin) -> Result<Option<(Peer, Page)>, StoreError> {
         let mut turn = self.ledger.turn().await?;
         let peers = turn.peers(std::slice::from_ref(origin)).await?;
         if turn.backlog(origin, BACKLOG).await? >= BACKLOG {

@@ -7,7 +7,7 @@ use fedsx_runtime::code::Refusal;
 
 use crate::{
     lane::Lane,
-    ledger::{Ledger, LedgerError},
+    ledger::{Ledger, StoreError},
     log::Log,
 };
 
@@ -25,7 +25,7 @@ pub(crate) struct Gone {
 #[derive(Debug, thiserror::Error)]
 enum GoneError {
     #[error(transparent)]
-    Ledger(#[from] LedgerError),
+    Ledger(#[from] StoreError),
     #[error(transparent)]
     Log(#[from] Refusal),
     #[error(transparent)]

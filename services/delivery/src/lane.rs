@@ -1,4 +1,8 @@
 //! A lane: one local actor's way to one address. What is due goes through it in log order.
+//!
+//! Beside it there may be a *replay lane* to the same address, for what an operator sends again. It is claimed, held and
+//! limited like any other, but keeps no order: each of its deliveries is due by its own time, and none waits for another. So
+//! what is sent again neither holds up nor reorders what the lane itself owes.
 
 use std::fmt;
 
@@ -51,4 +55,6 @@ pub struct Lane {
     pub kind: AddressKind,
     pub address: String,
     pub origin: Origin,
+    /// A replay lane.
+    pub replay: bool,
 }

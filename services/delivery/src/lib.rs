@@ -45,7 +45,7 @@ use fedsx_proto::v1::delivery_server::DeliveryServer;
 use fedsx_runtime::{Context, fetch::Fetcher, transport::MAX_MESSAGE};
 
 use broker::Broker;
-use ledger::{Ledger, LedgerError};
+use ledger::{Ledger, StoreError};
 
 pub use log::LogClient;
 pub use query::DeliveryService;
@@ -55,7 +55,7 @@ pub use settings::Settings;
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error(transparent)]
-    Ledger(#[from] LedgerError),
+    Ledger(#[from] StoreError),
     #[error("delivery's metrics are registered already")]
     Metrics(#[from] prometheus::Error),
 }
@@ -88,9 +88,7 @@ pub async fn start(
         metrics,
         context,
     };
-    parts.spawn();
-    let service = DeliveryService::new(parts.ledger.clone(), parts.wake.clone());
-    Ok(DeliveryServer::new(service)
+    Ok(DeliveryServer::new(parts.start())
         .max_decoding_message_size(MAX_MESSAGE)
         .max_encoding_message_size(MAX_MESSAGE))
 }
@@ -108,7 +106,8 @@ struct Parts {
 }
 
 impl Parts {
-    fn spawn(&self) {
+    /// Starts the tasks, answering the service that goes with them.
+    fn start(&self) -> DeliveryService {
         let tasks = &self.context.shutdown;
         let bodies = bodies::Bodies::new(self.log.clone());
         let parking = parking::Parking {
@@ -120,7 +119,9 @@ impl Parts {
             log: self.log.clone(),
         };
         let sender = Arc::new(self.sender(bodies.clone(), &parking, &gone));
-        tasks.spawn(self.worker(sender.clone()).run());
+        if self.settings.workers {
+            tasks.spawn(self.worker(sender.clone()).run());
+        }
         tasks.spawn(self.fan_out(bodies).run());
         tasks.spawn(self.sweeper().run());
         tasks.spawn(self.catch_up().run());
@@ -133,7 +134,15 @@ impl Parts {
             self.wake.clone(),
             self.settings.owner.clone(),
         );
+        let service = DeliveryService {
+            ledger: self.ledger.clone(),
+            log: self.log.clone(),
+            probes: Arc::downgrade(&probes),
+            wake: self.wake.clone(),
+            tasks: tasks.clone(),
+        };
         tasks.spawn(probes.run(self.settings.tick, self.context.clone()));
+        service
     }
 
     fn sender(&self, bodies: bodies::Bodies, parking: &parking::Parking, gone: &gone::Gone) -> send::Sender {
@@ -145,6 +154,7 @@ impl Parts {
             resolver: resolve::Resolver::new(self.fetcher.clone()),
             wellness: wellness::Wellness::new(self.fetcher.clone(), self.ledger.clone()),
             metrics: self.metrics.clone(),
+            stop: self.context.shutdown.token(),
         };
         let recorder = recorder::Recorder::start(
             self.ledger.clone(),
@@ -156,6 +166,7 @@ impl Parts {
             attempts,
             recorder,
             gone: gone.clone(),
+            metrics: self.metrics.clone(),
             stop: self.context.shutdown.token(),
         }
     }
@@ -166,6 +177,7 @@ impl Parts {
             broker: self.broker.clone(),
             sender,
             clock: self.context.clock.clone(),
+            metrics: self.metrics.clone(),
             owner: self.settings.owner.clone(),
             stop: self.context.shutdown.token(),
             lanes: self.settings.lanes,

@@ -8,12 +8,12 @@ use fedsx_proto::v1::{
 };
 use fedsx_runtime::{
     code::{Code, Refusal},
-    token::Credentials,
+    transport::Authorised,
 };
-use tonic::{Streaming, service::interceptor::InterceptedService, transport::Channel};
+use tonic::Streaming;
 
 /// The log's client with this role's token.
-pub type LogClient = Client<InterceptedService<Channel, Credentials>>;
+pub type LogClient = Client<Authorised>;
 
 /// The log, as delivery uses it. Cheap to clone.
 #[derive(Debug, Clone)]

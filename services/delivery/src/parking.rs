@@ -1,6 +1,6 @@
 //! Parking peers that have been away for too long.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use fedsx_kernel::origin::Origin;
 
@@ -24,13 +24,13 @@ impl Parking {
 
     async fn try_park(&self, origin: &Origin) -> Result<bool> {
         let mut turn = self.ledger.turn().await?;
-        let mut peers = turn.peers(std::slice::from_ref(origin)).await?;
+        let peer = turn.lock_peer(origin).await?;
         let (cursor, now) = (turn.cursor().position, turn.now());
-        let Some(peer) = peers.get_mut(origin).filter(|peer| peer.parks(now)) else {
+        if !peer.parks(now) {
             return Ok(false);
-        };
-        *peer = peer.parked(cursor, now);
-        turn.put_peers(&peers).await?;
+        }
+        let parked = BTreeMap::from([(origin.clone(), peer.parked(cursor, now))]);
+        turn.put_peers(&parked).await?;
         turn.commit().await?;
         Ok(true)
     }

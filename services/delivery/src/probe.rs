@@ -1,4 +1,4 @@
-//! Probing parked peers, and giving up those that never came back.
+//! Probing parked peers, or whichever an operator asks for, and giving up those that never came back.
 
 use std::{
     collections::HashSet,
@@ -6,15 +6,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fedsx_kernel::origin::Origin;
+use fedsx_kernel::{
+    delivery::outcome::{Answer, Outcome, classify},
+    origin::Origin,
+};
 use fedsx_runtime::{Context, clock::Clock};
 use tokio::sync::Semaphore;
 
 use crate::{
     gone::Gone,
-    ledger::{ClaimToken, Ledger, Result},
+    ledger::{ClaimToken, Ledger, Probe, Result},
     parking::Parking,
-    send::Sender,
+    schedule::pulse::Pulse,
+    send::{Sender, Told},
     wake::Wake,
     watch::Stopwatch,
 };
@@ -24,7 +28,22 @@ const PROBES: usize = 32;
 /// Every so many ticks is looked for what a crash left undone, and for peers whose follows end.
 const SELDOM: u32 = 40;
 
-/// Probes parked peers.
+/// What came of a probe that was asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Asked {
+    /// This delivery was sent; none where something of this domain was missing.
+    Sent {
+        cid: String,
+        address: String,
+        told: Option<Told>,
+    },
+    /// Nothing is pending; the peer's base was fetched.
+    Fetched(Told),
+    /// An attempt was under way already.
+    Busy,
+}
+
+/// Probes peers.
 #[derive(Debug)]
 pub(crate) struct Probes {
     pub(crate) ledger: Arc<dyn Ledger>,
@@ -115,10 +134,45 @@ impl Probes {
     async fn probe(&self, origin: &Origin) -> Result<()> {
         let watch = Stopwatch::start(&self.clock);
         let token = ClaimToken::new(&self.owner, rand::random());
-        if let Some(claim) = self.ledger.claim_probe(origin, &token).await? {
-            self.sender.run(claim, watch).await;
+        if let Some(claim) = self.ledger.claim_probe(origin, Probe::Due, &token).await? {
+            self.sender.run(claim, watch, &Pulse::new()).await;
         }
         Ok(())
+    }
+
+    /// Tries a peer now, whatever its standing.
+    pub(crate) async fn ask(&self, origin: &Origin) -> Result<Asked> {
+        let watch = Stopwatch::start(&self.clock);
+        let token = ClaimToken::new(&self.owner, rand::random());
+        if let Some(claim) = self.ledger.claim_probe(origin, Probe::Asked, &token).await? {
+            let cid = claim.owed.first().map(|owed| owed.cid.clone());
+            let address = claim.lane.address.clone();
+            let told = self.sender.run(claim, watch, &Pulse::new()).await.last;
+            return Ok(Asked::Sent {
+                cid: cid.unwrap_or_default(),
+                address,
+                told,
+            });
+        }
+        if self
+            .ledger
+            .peer(origin)
+            .await?
+            .is_some_and(|peer| peer.pending > 0)
+        {
+            return Ok(Asked::Busy);
+        }
+        let (answer, cause) = self.sender.attempts.wellness.base(origin).await;
+        let status = match answer {
+            Some(Answer::Status { status, .. }) => status,
+            Some(Answer::Nothing) | None => 0,
+        };
+        let outcome = answer.map_or(Outcome::Refused, classify);
+        Ok(Asked::Fetched(Told {
+            outcome,
+            status,
+            cause,
+        }))
     }
 
     async fn look_after(&self) -> Result<()> {

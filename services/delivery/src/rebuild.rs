@@ -6,7 +6,7 @@
 use fedsx_runtime::code::Refusal;
 
 use crate::{
-    ledger::{Ledger, LedgerError},
+    ledger::{Ledger, StoreError},
     log::Log,
 };
 
@@ -19,7 +19,7 @@ const KEY: &str = "ledger";
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RebuildError {
     #[error(transparent)]
-    Ledger(#[from] LedgerError),
+    Ledger(#[from] StoreError),
     #[error("the log: {0}")]
     Log(#[from] Refusal),
 }

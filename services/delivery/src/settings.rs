@@ -16,6 +16,8 @@ pub struct Settings {
     /// Names this process to the others: two that run at the same time must differ. One that starts again under its name
     /// ends its earlier life's claims and takes its lease back, without waiting for them to expire.
     pub owner: String,
+    /// Whether this process sends; fan-out goes on without.
+    pub workers: bool,
     /// Lanes that are sent at the same time.
     pub lanes: usize,
     /// Lanes of one origin that are sent at the same time, so that a slow peer cannot hold all.
@@ -36,6 +38,7 @@ impl Settings {
             origin,
             master_key,
             owner: "delivery".to_owned(),
+            workers: true,
             lanes: 256,
             lanes_per_origin: 32,
             tick: Duration::from_millis(250),

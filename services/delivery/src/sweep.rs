@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     broker::{Broker, BrokerError},
-    ledger::{Ledger, LedgerError},
+    ledger::{Ledger, StoreError},
     metrics::Metrics,
     wake::Wake,
 };
@@ -40,7 +40,7 @@ pub(crate) struct Sweeper {
 #[derive(Debug, thiserror::Error)]
 enum SweepError {
     #[error(transparent)]
-    Ledger(#[from] LedgerError),
+    Ledger(#[from] StoreError),
     #[error(transparent)]
     Broker(#[from] BrokerError),
 }
@@ -97,6 +97,8 @@ impl Sweeper {
     async fn measure(&self) -> Result<(), SweepError> {
         let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         self.metrics.pending.set(number(self.ledger.pending().await?));
+        let position = self.ledger.cursor().await?.position;
+        self.metrics.position.set(number(position));
         self.metrics.lanes_due.set(number(self.ledger.lanes_due().await?));
         let unwell = self.ledger.unwell().await?;
         self.metrics.unwell(

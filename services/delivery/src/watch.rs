@@ -76,6 +76,7 @@ mod tests {
                 kind: AddressKind::Inbox,
                 address: origin.shared_inbox(),
                 origin,
+                replay: false,
             },
             token: ClaimToken::new("worker", 1),
             at,

@@ -54,19 +54,36 @@ impl Wellness {
     async fn get(&self, lane: &Lane) -> Option<Answer> {
         let follower = self.ledger.follower_of(lane).await.unwrap_or_default();
         let url = follower.unwrap_or_else(|| lane.origin.base());
-        match tokio::time::timeout(TIMEOUT, self.fetcher.get(&url, ACCEPT)).await {
-            // Whatever it was, a server answered it.
-            Ok(Ok(_) | Err(FetchError::TooLarge | FetchError::Redirects)) => Some(Answer::Status {
-                status: 200,
-                retry_after: None,
-            }),
-            Ok(Err(FetchError::Status(status))) => Some(Answer::Status {
+        self.fetch(&url).await.0
+    }
+
+    /// What a GET of an origin's base brings, and the cause where it brings nothing good.
+    pub(crate) async fn base(&self, origin: &Origin) -> (Option<Answer>, String) {
+        self.fetch(&origin.base()).await
+    }
+
+    async fn fetch(&self, url: &str) -> (Option<Answer>, String) {
+        let answered = |status| {
+            Some(Answer::Status {
                 status,
                 retry_after: None,
-            }),
-            Ok(Err(FetchError::Forbidden(_))) => None,
-            Ok(Err(FetchError::Unreachable(_))) | Err(_) => Some(Answer::Nothing),
-        }
+            })
+        };
+        let fetched = tokio::time::timeout(TIMEOUT, self.fetcher.get(url, ACCEPT)).await;
+        let Ok(fetched) = fetched else {
+            return (Some(Answer::Nothing), "no answer in time".to_owned());
+        };
+        let Err(error) = fetched else {
+            return (answered(200), String::new());
+        };
+        let answer = match error {
+            // Whatever it was, a server answered it.
+            FetchError::TooLarge | FetchError::Redirects => answered(200),
+            FetchError::Status(status) => answered(status),
+            FetchError::Forbidden(_) => None,
+            FetchError::Unreachable(_) => Some(Answer::Nothing),
+        };
+        (answer, error.to_string())
     }
 
     fn origin(&self, origin: &Origin) -> Arc<AsyncMutex<Last>> {

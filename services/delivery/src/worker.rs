@@ -1,6 +1,10 @@
 //! The worker: takes lanes from the broker, claims them together, sends them side by side.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use fedsx_runtime::clock::Clock;
 use tokio::task::{Id, JoinError, JoinSet};
@@ -10,13 +14,16 @@ use crate::{
     broker::{Broker, BrokerError, Consumer, Due, Message, Tag},
     lane::LaneId,
     ledger::{Claim, ClaimToken, Ledger},
-    schedule::Schedule,
+    metrics::Metrics,
+    schedule::{Schedule, pulse::Pulse},
     send::Sender,
     watch::Stopwatch,
 };
 
 /// How long the worker waits for a broker or a ledger that is away.
 const AWAY: Duration = Duration::from_millis(500);
+/// How often is looked how long lanes under way have waited for their peers.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// A worker.
 #[derive(Debug)]
@@ -25,6 +32,7 @@ pub(crate) struct Worker {
     pub(crate) broker: Arc<dyn Broker>,
     pub(crate) sender: Arc<Sender>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: Metrics,
     pub(crate) owner: String,
     pub(crate) stop: CancellationToken,
     pub(crate) lanes: usize,
@@ -35,11 +43,18 @@ pub(crate) struct Worker {
 struct Hands {
     consumer: Box<dyn Consumer>,
     schedule: Schedule,
-    /// The messages that are not acked.
+    /// The messages that are not acked: those of lanes under way, and such as have just come.
     tags: HashMap<LaneId, Tag>,
+    /// Messages that are done with.
+    done: Vec<Tag>,
     /// Lanes under way; each ends with whether it has something due.
     lanes: JoinSet<bool>,
-    due: HashMap<Id, Due>,
+    under_way: HashMap<Id, UnderWay>,
+}
+
+struct UnderWay {
+    due: Due,
+    pulse: Arc<Pulse>,
 }
 
 type Ended = std::result::Result<(Id, bool), JoinError>;
@@ -49,7 +64,8 @@ impl Worker {
     pub(crate) async fn run(self) {
         while !self.stop.is_cancelled() {
             if let Err(error) = self.consume().await {
-                tracing::warn!(%error, "the worker has no queue; the sweeper will find what is due");
+                // The broker has said what is the matter with it.
+                tracing::debug!(%error, "the worker has no queue; the sweeper will find what is due");
                 tokio::select! {
                     () = tokio::time::sleep(AWAY) => {}
                     () = self.stop.cancelled() => {}
@@ -64,40 +80,41 @@ impl Worker {
             consumer: self.broker.consume(prefetch).await?,
             schedule: Schedule::new(self.lanes, self.lanes_per_origin),
             tags: HashMap::new(),
+            done: Vec::new(),
             lanes: JoinSet::new(),
-            due: HashMap::new(),
+            under_way: HashMap::new(),
         };
         let ended = self.work(&mut hands).await;
-        // What is under way ends by itself, and within its claims. A broker that went away takes no acks.
-        while let Some(done) = hands.lanes.join_next_with_id().await {
-            if ended.is_ok() {
-                hands.ended(done).await?;
-            }
-        }
+        self.hand_back(hands, ended.is_ok()).await;
         ended
     }
 
     async fn work(&self, hands: &mut Hands) -> Result<(), BrokerError> {
+        let mut look = tokio::time::interval(LOOK);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while !self.stop.is_cancelled() {
+            let mut came = Vec::new();
             tokio::select! {
-                messages = hands.consumer.next(), if !hands.schedule.is_full() => hands.take(messages?).await?,
-                Some(done) = hands.lanes.join_next_with_id() => hands.ended(done).await?,
+                messages = hands.consumer.next(), if !hands.schedule.is_full() => came = hands.take(messages?),
+                Some(ended) = hands.lanes.join_next_with_id() => hands.ended(ended),
+                _ = look.tick() => hands.look(&self.metrics),
                 () = self.stop.cancelled() => return Ok(()),
             }
-            while let Some(done) = hands.lanes.try_join_next_with_id() {
-                hands.ended(done).await?;
+            while let Some(ended) = hands.lanes.try_join_next_with_id() {
+                hands.ended(ended);
             }
-            self.start(hands).await?;
-            hands.let_go().await?;
+            self.start(hands).await;
+            hands.let_go(&came);
+            hands.ack().await?;
         }
         Ok(())
     }
 
     /// Claims whatever there are places for, in one statement, and sets out.
-    async fn start(&self, hands: &mut Hands) -> Result<(), BrokerError> {
-        let started = hands.schedule.start();
+    async fn start(&self, hands: &mut Hands) {
+        let started = hands.schedule.start(Instant::now());
         if started.is_empty() {
-            return Ok(());
+            return;
         }
         let lanes: Vec<_> = started.iter().map(|due| due.lane).collect();
         let watch = Stopwatch::start(&self.clock);
@@ -112,58 +129,99 @@ impl Worker {
         };
         let mut claims: HashMap<LaneId, Claim> =
             claims.into_iter().map(|claim| (claim.lane.id, claim)).collect();
+        let now = Instant::now();
         for due in started {
             match claims.remove(&due.lane) {
-                Some(claim) => {
-                    let (sender, watch) = (self.sender.clone(), watch.clone());
-                    let task = hands.lanes.spawn(async move { sender.run(claim, watch).await });
-                    hands.due.insert(task.id(), due);
+                Some(claim) => self.set_out(hands, due, claim, watch.clone()),
+                None => {
+                    hands.schedule.end(&due, now);
+                    hands.done.extend(hands.tags.remove(&due.lane));
                 }
-                None => hands.schedule.end(&due),
             }
         }
-        Ok(())
+    }
+
+    fn set_out(&self, hands: &mut Hands, due: Due, claim: Claim, watch: Stopwatch) {
+        let (sender, pulse) = (self.sender.clone(), Arc::new(Pulse::new()));
+        let under_way = UnderWay {
+            due,
+            pulse: pulse.clone(),
+        };
+        let task = hands
+            .lanes
+            .spawn(async move { sender.run(claim, watch, &pulse).await.due });
+        hands.under_way.insert(task.id(), under_way);
+    }
+
+    /// Gives back what waits, for others to take up; what is under way ends by itself, and within its claims. A broker that
+    /// went away takes nothing, and gives others what was not acked; the rest is swept.
+    async fn hand_back(&self, mut hands: Hands, is_there: bool) {
+        if is_there {
+            let waiting = hands.schedule.drain();
+            if let Err(error) = self.broker.publish(&waiting).await {
+                tracing::debug!(%error, lanes = waiting.len(), "what waited is left to the sweeper");
+            }
+        }
+        while let Some(ended) = hands.lanes.join_next_with_id().await {
+            hands.ended(ended);
+            if is_there && let Err(error) = hands.ack().await {
+                tracing::debug!(%error, "messages come again");
+            }
+        }
     }
 }
 
 impl Hands {
-    async fn take(&mut self, messages: Vec<Message>) -> Result<(), BrokerError> {
-        let mut repeated = Vec::new();
+    /// Takes messages in, answering their lanes.
+    fn take(&mut self, messages: Vec<Message>) -> Vec<LaneId> {
+        let now = Instant::now();
+        let mut came = Vec::with_capacity(messages.len());
         for message in messages {
-            repeated.extend(self.tags.insert(message.due.lane, message.tag));
-            self.schedule.offer(message.due);
+            came.push(message.due.lane);
+            self.done.extend(self.tags.insert(message.due.lane, message.tag));
+            self.schedule.offer(message.due, now);
         }
-        self.consumer.ack(&repeated).await
+        came
     }
 
-    /// Acks whatever is not under way: lanes that could not be claimed, and lanes that wait for their origin's turn, so that
-    /// a slow peer fills no prefetch. Should this process die, the sweeper finds them.
-    async fn let_go(&mut self) -> Result<(), BrokerError> {
-        let schedule = &self.schedule;
-        let gone: Vec<_> = self
-            .tags
-            .extract_if(|lane, _| !schedule.is_running(*lane))
-            .map(|(_, tag)| tag)
-            .collect();
-        if gone.is_empty() {
-            return Ok(());
+    /// Lets go of those that came and are not under way: that could not be claimed, or that wait for their origin's turn, so
+    /// that a slow peer fills no prefetch. Should this process die, the sweeper finds them.
+    fn let_go(&mut self, came: &[LaneId]) {
+        for lane in came {
+            if !self.schedule.is_running(*lane) {
+                self.done.extend(self.tags.remove(lane));
+            }
         }
-        self.consumer.ack(&gone).await
     }
 
-    async fn ended(&mut self, done: Ended) -> Result<(), BrokerError> {
-        let (id, more) = done.unwrap_or_else(|error| (error.id(), false));
-        let Some(due) = self.due.remove(&id) else {
-            return Ok(());
+    fn ended(&mut self, ended: Ended) {
+        let (id, more) = ended.unwrap_or_else(|error| (error.id(), false));
+        let Some(UnderWay { due, pulse }) = self.under_way.remove(&id) else {
+            return;
         };
-        self.schedule.end(&due);
-        let tag = self.tags.remove(&due.lane);
+        let now = Instant::now();
+        self.schedule.learn(&due.origin, pulse.take(), now);
+        self.schedule.end(&due, now);
+        self.done.extend(self.tags.remove(&due.lane));
         if more {
-            self.schedule.offer(due);
+            self.schedule.offer(due, now);
         }
-        match tag {
-            Some(tag) => self.consumer.ack(&[tag]).await,
-            None => Ok(()),
+    }
+
+    /// Asks the lanes under way how their origins are.
+    fn look(&mut self, metrics: &Metrics) {
+        let now = Instant::now();
+        for UnderWay { due, pulse } in self.under_way.values() {
+            self.schedule.learn(&due.origin, pulse.take(), now);
         }
+        metrics.under_way(|class| self.schedule.running(class));
+    }
+
+    async fn ack(&mut self) -> Result<(), BrokerError> {
+        if self.done.is_empty() {
+            return Ok(());
+        }
+        let done = std::mem::take(&mut self.done);
+        self.consumer.ack(&done).await
     }
 }

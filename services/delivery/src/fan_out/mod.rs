@@ -21,7 +21,7 @@ use tonic::Streaming;
 use crate::{
     bodies::Bodies,
     broker::Broker,
-    ledger::{Lease, Ledger, LedgerError},
+    ledger::{Lease, Ledger, StoreError},
     log::Log,
     metrics::Metrics,
     rebuild::{self, RebuildError},
@@ -60,7 +60,7 @@ enum FanOutError {
     #[error("the log: {0}")]
     Log(#[from] Refusal),
     #[error(transparent)]
-    Ledger(#[from] LedgerError),
+    Ledger(#[from] StoreError),
     #[error(transparent)]
     Note(#[from] NoteError),
     #[error(transparent)]
@@ -77,7 +77,10 @@ impl FanOut {
             match self.ledger.take_lease(&self.owner, self.term).await {
                 Ok(Some(lease)) => self.lead(lease).await,
                 // Another process follows the log for all.
-                Ok(None) => self.readiness.has(PART),
+                Ok(None) => {
+                    self.readiness.has(PART);
+                    self.metrics.lag.set(0);
+                }
                 Err(error) => self.fails(&error.into()),
             }
             tokio::select! {
@@ -175,7 +178,7 @@ impl FanOut {
         if !done.due.is_empty()
             && let Err(error) = self.broker.publish(&done.due).await
         {
-            tracing::warn!(%error, lanes = done.due.len(), "due lanes are left to the sweeper");
+            tracing::debug!(%error, lanes = done.due.len(), "due lanes are left to the sweeper");
         }
         if !done.unparked.is_empty() {
             for origin in &done.unparked {

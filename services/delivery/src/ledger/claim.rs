@@ -41,7 +41,7 @@ pub struct Claim {
     pub until: Timestamp,
     /// The origin's standing at that time.
     pub peer: Peer,
-    /// The first pending deliveries, in log order; never empty.
+    /// The first pending deliveries, in log order; of a replay lane those that are due. Never empty.
     pub owed: Vec<Owed>,
 }
 
@@ -69,6 +69,15 @@ pub struct Owed {
     pub trace: String,
 }
 
+/// Why an origin is probed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probe {
+    /// It is parked, and its time has come.
+    Due,
+    /// Somebody asks: whatever its standing, and whatever it is held for.
+    Asked,
+}
+
 /// Claims lanes.
 #[async_trait]
 pub trait Claims: Send + Sync + 'static {
@@ -76,8 +85,10 @@ pub trait Claims: Send + Sync + 'static {
     /// not in the answer is parked, held, claimed, not due, drained, or waits for another lane of its failing origin.
     async fn claim(&self, lanes: &[LaneId], token: &ClaimToken) -> Result<Vec<Claim>>;
 
-    /// Claims the lane of a parked origin's probe, with that one delivery. None: no probe is due, or the lane is claimed.
-    async fn claim_probe(&self, origin: &Origin, token: &ClaimToken) -> Result<Option<Claim>>;
+    /// Claims the lane of an origin's probe, its [lowest pending row](fedsx_kernel::delivery::peer::probe), with that one
+    /// delivery. None: no probe is due, nothing is pending, the lane is claimed, or the origin is failing and another of its
+    /// lanes is.
+    async fn claim_probe(&self, origin: &Origin, why: Probe, token: &ClaimToken) -> Result<Option<Claim>>;
 
     /// Ends every claim of an owner who has started anew, and lets what it had queued be swept at once. Owners that live
     /// at the same time have different names.
@@ -89,6 +100,7 @@ pub trait Claims: Send + Sync + 'static {
 pub struct Candidate {
     pub lane: LaneId,
     pub origin: Origin,
+    pub replay: bool,
     pub claim: claim::Lane,
 }
 
@@ -123,6 +135,7 @@ mod tests {
         Candidate {
             lane: LaneId(lane),
             origin: origin.parse().unwrap(),
+            replay: false,
             claim: claim::Lane {
                 claim_until: None,
                 next_due: Some(due),

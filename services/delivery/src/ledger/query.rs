@@ -10,15 +10,29 @@ use fedsx_kernel::{
 };
 use jiff::Timestamp;
 
-use super::Result;
+use super::{DeliveryKey, Result};
 use crate::lane::{Lane, LaneId};
 
-/// Which deliveries; empty: all.
+/// What refused and dead deliveries are called together.
+pub const DEAD_LETTERS: [DeliveryState; 2] = [DeliveryState::Refused, DeliveryState::Dead];
+
+/// Which deliveries.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    pub state: Option<DeliveryState>,
+    /// In one of these states; empty: in any.
+    pub states: Vec<DeliveryState>,
     pub origin: Option<Origin>,
     pub cid: Option<String>,
+    /// To this address.
+    pub address: Option<String>,
+}
+
+impl Filter {
+    /// Whether nothing but dead letters can match.
+    #[must_use]
+    pub fn is_dead_letters(&self) -> bool {
+        !self.states.is_empty() && self.states.iter().all(|state| DEAD_LETTERS.contains(state))
+    }
 }
 
 /// The last delivery of a page; the next page begins after it.
@@ -70,12 +84,35 @@ pub struct Recorded {
     pub trace: String,
 }
 
+impl Recorded {
+    /// Names it.
+    #[must_use]
+    pub fn key(&self) -> DeliveryKey {
+        DeliveryKey {
+            lane: self.lane.id,
+            position: self.position,
+        }
+    }
+
+    /// A page that ends with it ends here.
+    #[must_use]
+    pub fn token(&self) -> PageToken {
+        PageToken {
+            position: self.position,
+            lane: self.lane.id,
+        }
+    }
+}
+
 /// An origin as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerRow {
     pub origin: Origin,
     pub peer: Peer,
+    /// As fan-out has folded it.
+    pub blocked: bool,
     pub pending: u64,
+    pub refused: u64,
     pub dead: u64,
 }
 
@@ -85,8 +122,11 @@ pub trait Queries: Send + Sync + 'static {
     /// Deliveries, newest first, after the token's.
     async fn list(&self, filter: &Filter, after: Option<PageToken>, limit: u32) -> Result<Vec<Recorded>>;
 
-    /// The origins that have lanes, by name, with their counts.
-    async fn list_peers(&self) -> Result<Vec<PeerRow>>;
+    /// The origins that have lanes or are blocked, by name in the order of its bytes, after this one.
+    async fn list_peers(&self, after: Option<&Origin>, limit: u32) -> Result<Vec<PeerRow>>;
+
+    /// One of them.
+    async fn peer(&self, origin: &Origin) -> Result<Option<PeerRow>>;
 
     /// Pending deliveries.
     async fn pending(&self) -> Result<u64>;

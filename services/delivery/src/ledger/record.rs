@@ -17,6 +17,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::{ClaimToken, Result};
 use crate::lane::LaneId;
 
+/// Answers of an origin that is well are set down so often.
+const ANSWERS: SignedDuration = SignedDuration::from_secs(1);
+
 /// What one claim has to say.
 #[derive(Debug, Clone)]
 pub struct Report {
@@ -46,6 +49,16 @@ pub struct Attempt {
     pub cause: String,
     /// In [0, 1).
     pub jitter: f64,
+}
+
+impl Attempt {
+    /// What the attempt means for its delivery, and how it settles the row. `alive_at`: when the origin last answered any of
+    /// its lanes, as far as is known.
+    #[must_use]
+    pub fn settles(&self, row: Row, alive_at: Option<Timestamp>) -> (Outcome, Option<Settled>) {
+        let outcome = attribute(self.outcome, self.at, alive_at, self.actor);
+        (outcome, settle_row(row, outcome, self.at, self.jitter))
+    }
 }
 
 /// What became of a report.
@@ -130,9 +143,9 @@ pub fn settle<'a>(reports: &'a [Report], before: &Before) -> After<'a> {
         };
         let peer = peers.entry(origin.clone()).or_insert(Peer::LIVE);
         let alive_at = peer.alive_at.max(alive.get(origin).copied());
-        let outcome = attribute(attempt.outcome, attempt.at, alive_at, attempt.actor);
+        let (outcome, settled) = attempt.settles(*row, alive_at);
         *peer = peer.after(outcome, attempt.at, attempt.jitter);
-        if let Some(settled) = settle_row(*row, outcome, attempt.at, attempt.jitter) {
+        if let Some(settled) = settled {
             *row = Row {
                 state: settled.state,
                 attempts: settled.attempts,
@@ -156,7 +169,7 @@ impl After<'_> {
         };
         for (origin, peer) in peers {
             let was = before.peers.get(&origin).copied().unwrap_or(Peer::LIVE);
-            if was == peer {
+            if was == peer || is_known(was, peer) {
                 continue;
             }
             if peer.parks(now) {
@@ -169,6 +182,19 @@ impl After<'_> {
             self.peers.insert(origin, peer);
         }
     }
+}
+
+/// Whether nothing is new but that an origin has answered again, and it did just before. Written for each batch, an origin's
+/// row would be what all workers wait for. Who would have liked to know, a failure between the two answers, asks the origin
+/// itself.
+fn is_known(was: Peer, is: Peer) -> bool {
+    let since = was.alive_at.zip(is.alive_at);
+    let soon = since.is_some_and(|(was, is)| is.duration_since(was) < ANSWERS);
+    soon && is
+        == Peer {
+            alive_at: is.alive_at,
+            ..was
+        }
 }
 
 #[cfg(test)]
@@ -271,6 +297,34 @@ mod tests {
         let after = settle(&reports, &binding);
         assert_eq!(after.rows[0].2.attempts, 0);
         assert_eq!(after.peers[&origin()].failing_since, Some(at(0)));
+    }
+
+    #[test]
+    fn an_origin_that_goes_on_answering_is_not_written_each_time() {
+        let alive = Peer {
+            alive_at: Some(at(0)),
+            ..Peer::LIVE
+        };
+        let failing = Peer {
+            failing_since: Some(at(-1)),
+            ..alive
+        };
+        for (peer, seconds, written) in [
+            (alive, 0, false),
+            (alive, 1, true),
+            (failing, 0, true),
+            (Peer::LIVE, 0, true),
+        ] {
+            let binding = before(peer);
+            let mut delivered = attempt(1, Outcome::Delivered, seconds);
+            delivered.at += SignedDuration::from_millis(500);
+            let reports = [report(vec![delivered])];
+            assert_eq!(
+                settle(&reports, &binding).peers.contains_key(&origin()),
+                written,
+                "{peer:?} {seconds}"
+            );
+        }
     }
 
     #[test]

@@ -7,8 +7,17 @@ use jiff::SignedDuration;
 use super::Result;
 use crate::broker::Due;
 
-/// For so long a lane that was published is believed to be in the queue. A message lost costs this delay at most.
+/// For so long a lane that was published is believed to be in the queue. A message lost costs this delay.
 pub const QUEUED: SignedDuration = SignedDuration::from_secs(5);
+/// And so long for each lane that was published with it: those at the end of a long queue are not lost because nobody has
+/// come to them yet.
+const QUEUED_EACH: SignedDuration = SignedDuration::from_millis(1);
+
+/// For how long so many lanes that are published together are believed to be in the queue.
+#[must_use]
+pub fn queued(lanes: usize) -> SignedDuration {
+    QUEUED + QUEUED_EACH * i32::try_from(lanes).unwrap_or(i32::MAX)
+}
 
 /// What [`Sweeps::hurry`] moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -22,8 +31,9 @@ pub struct Hurried {
 /// Looks for work.
 #[async_trait]
 pub trait Sweeps: Send + Sync + 'static {
-    /// Lanes that may be claimed now and are not believed to be in the queue, set down as queued for [`QUEUED`]. Of a
-    /// failing origin one at most. Costs next to nothing where nothing is due.
+    /// Lanes that may be claimed now and are not believed to be in the queue, set down as [`queued`]. Of a failing origin
+    /// one at most, and none where one is claimed: however many lanes such an origin has, they do not take the others' place
+    /// within the limit. Costs next to nothing where nothing is due.
     async fn sweep(&self, limit: u32) -> Result<Vec<Due>>;
 
     /// Whether a parked origin waits for fan-out to end its parking.

@@ -112,17 +112,21 @@ pub trait Turn: Send {
     /// These origins' standings; one that is missing is [`Peer::LIVE`].
     async fn peers(&mut self, origins: &[Origin]) -> Result<BTreeMap<Origin, Peer>>;
 
-    /// Writes standings.
+    /// One origin's standing, which nobody changes until this transaction ends: for a decision by what workers record. Those
+    /// that [`Self::peers`] reads keep their [standing](Peer::standing) alone for as long.
+    async fn lock_peer(&mut self, origin: &Origin) -> Result<Peer>;
+
+    /// Writes standings. What workers recorded since they were read stays, unless it is meant to change.
     async fn put_peers(&mut self, peers: &BTreeMap<Origin, Peer>) -> Result<()>;
 
     /// The parked origins, and whether each has a pending row.
     async fn parked(&mut self) -> Result<Vec<(Origin, Peer, bool)>>;
 
-    /// Pending rows of an origin, counted up to a limit.
+    /// Pending rows of an origin, counted up to a limit; those of replay lanes, which nothing waits for, are not.
     async fn backlog(&mut self, origin: &Origin, limit: u32) -> Result<u32>;
 
     /// Writes rows that are due now, and the lanes that they need; a row that is there already stays as it is. Answers the
-    /// lanes with work that a worker may claim now, set down as queued.
+    /// lanes with work that a worker may claim now, set down as [`queued`](super::sweep::queued).
     async fn insert(&mut self, rows: &[NewDelivery]) -> Result<Vec<Due>>;
 
     /// Ends an origin's pending rows at positions up to `through`.

@@ -60,6 +60,52 @@ async fn a_stop_finishes_and_hands_back_what_is_held() {
 }
 
 #[tokio::test]
+async fn a_stop_does_not_wait_for_peers_that_hang() {
+    let domain = Domain::start().await;
+    let (hung, well) = (domain.peer().await, domain.peer().await);
+    let process = domain.deliver().await;
+    hung.hangs();
+    let actors: Vec<_> = (0..40).map(|number| hung.actor(&format!("a{number}"))).collect();
+    let to: Vec<_> = actors.iter().map(String::as_str).collect();
+    let first = domain.note(&to).await;
+    let last = domain.note(&to).await;
+    process.fanned_out(last.position).await;
+    eventually("some are under way", async || hung.tried() >= 4).await;
+    let under_way = hung.tried();
+    let began = std::time::Instant::now();
+    process.stop().await;
+    // One POST of ten seconds, no GET of an actor after it, no next delivery.
+    assert!(
+        began.elapsed() < std::time::Duration::from_secs(14),
+        "{:?}",
+        began.elapsed()
+    );
+    assert_eq!(hung.tried(), under_way);
+    hung.goes_on();
+    let process = domain
+        .deliver_as(How {
+            owner: "another",
+            ..How::default()
+        })
+        .await;
+    let quick = domain.note(&[&well.actor("bob")]).await;
+    eventually("its claims are free", async || {
+        well.ids() == [quick.activity_id.clone()]
+    })
+    .await;
+    domain.settles(&process, quick.position).await;
+    for row in process
+        .rows()
+        .await
+        .iter()
+        .filter(|row| row.position <= last.position)
+    {
+        assert_eq!(row.state, "delivered", "{row:?}");
+    }
+    assert!(first.position < last.position);
+}
+
+#[tokio::test]
 async fn a_lost_ledger_is_rebuilt_and_resends_nothing() {
     let domain = Domain::start().await;
     let peer = domain.peer().await;

@@ -34,6 +34,58 @@ async fn a_peer_that_hangs_does_not_hold_the_others() {
 }
 
 #[tokio::test]
+async fn half_of_the_peers_in_a_black_hole_do_not_hold_the_other_half() {
+    let domain = Domain::start().await;
+    let mut peers = Vec::new();
+    for _ in 0..20 {
+        peers.push(domain.peer().await);
+    }
+    let process = domain
+        .deliver_as(How {
+            lanes: 64,
+            ..How::default()
+        })
+        .await;
+    let (holes, well) = peers.split_at(10);
+    let actors: Vec<_> = peers
+        .iter()
+        .flat_map(|peer| (0..20).map(|number| peer.actor(&format!("a{number}"))))
+        .collect();
+    let to: Vec<_> = actors.iter().map(String::as_str).collect();
+    // All are known to be quick, and then half of them fall silent.
+    let before = domain.note(&to).await;
+    process.settled(before.position).await;
+    for hole in holes {
+        hole.hangs();
+    }
+    let taken = async |count: usize| {
+        eventually("whoever answers has everything", async || {
+            well.iter().all(|peer| peer.received().len() == count)
+        })
+        .await;
+        assert!(holes.iter().all(|hole| hole.received().len() == 20));
+    };
+    let began = std::time::Instant::now();
+    domain.note(&to).await;
+    taken(40).await;
+    eventually("the silent ones have been tried", async || {
+        holes.iter().all(|hole| hole.tried() > 20)
+    })
+    .await;
+    let late = domain.note(&to).await;
+    taken(60).await;
+    // A POST may take ten seconds: those to the silent peers hang still.
+    assert!(began.elapsed() < std::time::Duration::from_secs(10));
+    let hanging: usize = holes.iter().map(|hole| hole.tried() - 20).sum();
+    assert!(hanging <= 48, "three quarters of the lanes at most: {hanging}");
+    for hole in holes {
+        hole.goes_on();
+    }
+    domain.settles(&process, late.position).await;
+    assert!(peers.iter().all(|peer| peer.received().len() == 60));
+}
+
+#[tokio::test]
 async fn a_thousand_inboxes_get_their_post_once() {
     let domain = Domain::start().await;
     let peers = [

@@ -10,11 +10,15 @@
 mod addressing;
 mod broker;
 mod crash;
+mod dead_letters;
 mod domain;
 mod fairness;
 mod outcomes;
 mod parking;
 mod peer;
+mod probes;
 mod process;
 mod queries;
+mod replicas;
+mod table;
 mod tracing;

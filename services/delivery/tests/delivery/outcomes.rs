@@ -63,6 +63,9 @@ async fn a_server_error_climbs_the_ladder_until_the_delivery_is_dead_and_then_th
         .await;
         let row = process.row(bad.position).await;
         assert_eq!((row.state.as_str(), row.status), ("pending", 500));
+        let waits = row.next_at_ms - domain.clock.now().as_millisecond();
+        let least = wait.as_secs() * 1000;
+        assert!((least..=least * 6 / 5).contains(&waits), "rung {step}: {waits}");
         assert_eq!(
             process.row(good.position).await.attempts,
             0,

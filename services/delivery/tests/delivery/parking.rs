@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Lets time pass until the peer is parked.
-async fn until_parked(domain: &Domain, process: &Process, peer: &Peer) {
+pub(crate) async fn until_parked(domain: &Domain, process: &Process, peer: &Peer) {
     eventually("it is parked", async || {
         let is_parked = process.peer(peer).await.state == "parked";
         if !is_parked {
@@ -22,7 +22,7 @@ async fn until_parked(domain: &Domain, process: &Process, peer: &Peer) {
 }
 
 /// Lets time pass until the peer is live again.
-async fn until_live(domain: &Domain, process: &Process, peer: &Peer) {
+pub(crate) async fn until_live(domain: &Domain, process: &Process, peer: &Peer) {
     eventually("it is live", async || {
         let is_live = process.peer(peer).await.state == "live";
         if !is_live {

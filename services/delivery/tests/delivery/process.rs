@@ -4,8 +4,8 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use fedsx_delivery::{
     Settings,
-    broker::{Broker, embedded::Embedded},
-    ledger::{Ledger, sqlite},
+    broker::{Broker, embedded::Embedded, rabbitmq},
+    ledger::{Ledger, postgres, sqlite},
 };
 use fedsx_proto::v1::{
     DeliveryRow, GetProgressRequest, ListDeliveriesRequest, ListPeersRequest, Peer as PeerRow,
@@ -15,10 +15,10 @@ use fedsx_runtime::{
     Context,
     fetch::{Fetcher, Policy},
     token::{Credentials, Guard, Role, Tokens},
-    transport::{self, Memory},
+    transport::{self, Authorised, Memory},
 };
 use tokio::runtime::Runtime;
-use tonic::{service::interceptor::InterceptedService, transport::Channel};
+use tonic::service::interceptor::InterceptedService;
 
 use crate::{
     domain::{Domain, client},
@@ -28,7 +28,7 @@ use crate::{
 /// Long for anything that is expected to happen.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-pub(crate) type Deliveries = DeliveryClient<InterceptedService<Channel, Credentials>>;
+pub(crate) type Deliveries = DeliveryClient<Authorised>;
 
 /// Waits for a condition.
 pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
@@ -52,7 +52,10 @@ pub(crate) struct How {
     pub(crate) broker: Arc<dyn Broker>,
     pub(crate) ledger: &'static str,
     pub(crate) owner: &'static str,
+    pub(crate) lanes: usize,
     pub(crate) lanes_per_origin: usize,
+    /// The URLs of a PostgreSQL database and a RabbitMQ vhost instead.
+    pub(crate) servers: Option<(String, String)>,
 }
 
 impl Default for How {
@@ -61,7 +64,9 @@ impl Default for How {
             broker: Arc::new(Embedded::default()),
             ledger: "delivery.db",
             owner: "delivery",
+            lanes: 256,
             lanes_per_origin: 32,
+            servers: None,
         }
     }
 }
@@ -85,6 +90,7 @@ impl Domain {
         let mut settings = Settings::new(self.origin.clone(), self.master.clone());
         settings.tick = Duration::from_millis(10);
         settings.owner = how.owner.to_owned();
+        settings.lanes = how.lanes;
         settings.lanes_per_origin = how.lanes_per_origin;
         let log = client(&self.log, &self.tokens, Role::Delivery);
         let fetcher = Fetcher::new(Policy::new(["http://127.0.0.1:*".to_owned()]).unwrap()).unwrap();
@@ -92,8 +98,14 @@ impl Domain {
         let (delivery, incoming) = transport::memory();
         let guard = Guard(self.tokens.clone());
         let started = runtime.spawn(async move {
-            let ledger: Arc<dyn Ledger> = Arc::new(sqlite::open(path, clock).await.unwrap());
-            let server = fedsx_delivery::start(settings, ledger, how.broker, log, fetcher, of)
+            let (ledger, broker): (Arc<dyn Ledger>, Arc<dyn Broker>) = match how.servers {
+                None => (Arc::new(sqlite::open(path, clock).await.unwrap()), how.broker),
+                Some((database, vhost)) => (
+                    Arc::new(postgres::open(&database).await.unwrap().with_clock(clock)),
+                    Arc::new(rabbitmq::open(&vhost, how.owner, &of).unwrap()),
+                ),
+            };
+            let server = fedsx_delivery::start(settings, ledger, broker, log, fetcher, of)
                 .await
                 .unwrap();
             let service = InterceptedService::new(server, guard);
@@ -145,16 +157,20 @@ impl Process {
     }
 
     pub(crate) async fn peer(&self, peer: &Peer) -> PeerRow {
+        self.peer_at(peer.origin.as_str()).await
+    }
+
+    pub(crate) async fn peer_at(&self, origin: &str) -> PeerRow {
         let peers = self
             .client(Role::Operator)
-            .list_peers(ListPeersRequest {})
+            .list_peers(ListPeersRequest::default())
             .await
             .unwrap()
             .into_inner();
         peers
             .peers
             .into_iter()
-            .find(|row| row.origin == peer.origin.as_str())
+            .find(|row| row.origin == origin)
             .expect("a row of the peer")
     }
 

@@ -50,7 +50,7 @@ async fn deliveries_are_listed_by_page_and_filter() {
     .await;
     assert_eq!(one.deliveries.len(), 1);
     let none = list(ListDeliveriesRequest {
-        state: "dead".to_owned(),
+        states: vec!["dead".to_owned()],
         ..Default::default()
     })
     .await;
@@ -70,9 +70,9 @@ async fn a_malformed_question_is_named_and_other_roles_are_refused() {
     let process = domain.deliver().await;
     for (field, request) in [
         (
-            "state",
+            "states",
             ListDeliveriesRequest {
-                state: "lost".to_owned(),
+                states: vec!["lost".to_owned()],
                 ..Default::default()
             },
         ),
@@ -140,6 +140,43 @@ async fn retry_now_does_not_wait_for_the_ladder() {
     assert_eq!((answer.deliveries, answer.origins), (1, 1));
     process.settled(posted.position).await;
     assert_eq!(peer.ids(), [posted.activity_id]);
+}
+
+#[tokio::test]
+async fn metrics_tell_of_outcomes_peers_and_fan_out() {
+    let domain = Domain::start().await;
+    let (well, away) = (domain.peer().await, domain.peer().await);
+    let process = domain.deliver().await;
+    away.is_away(true);
+    let posted = domain.note(&[&well.actor("bob"), &away.actor("cat")]).await;
+    process.fanned_out(posted.position).await;
+    crate::parking::until_parked(&domain, &process, &away).await;
+    let host = |peer: &crate::peer::Peer| peer.origin.authority().to_owned();
+    // The gauges are read every few seconds.
+    let expected = [
+        format!(
+            "fedsx_delivery_outcomes_total{{code=\"202\",host=\"{}\",outcome=\"delivered\"}} 1",
+            host(&well)
+        ),
+        format!(
+            "fedsx_delivery_peer_state{{host=\"{}\",state=\"parked\"}} 1",
+            host(&away)
+        ),
+        format!("fedsx_delivery_fan_out_position {}", posted.position),
+        "fedsx_delivery_fan_out_lag 0".to_owned(),
+        "fedsx_delivery_pending 1".to_owned(),
+        "fedsx_delivery_lanes_due 0".to_owned(),
+        "fedsx_delivery_queue_depth 0".to_owned(),
+        "fedsx_delivery_claims_lost_total 0".to_owned(),
+        "fedsx_delivery_lanes_under_way{pace=\"slow\"} 0".to_owned(),
+        "fedsx_delivery_attempt_seconds_count{outcome=\"delivered\"} 1".to_owned(),
+    ];
+    for line in expected {
+        eventually(&line, async || {
+            process.metrics().lines().any(|found| found == line)
+        })
+        .await;
+    }
 }
 
 #[tokio::test]

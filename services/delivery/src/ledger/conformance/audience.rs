@@ -11,6 +11,7 @@ pub(super) async fn run(world: &impl AsyncFn() -> World) {
     relations_are_kept_by_actor_and_follower(world().await).await;
     rows_hold_from_one_position_to_another(world().await).await;
     a_row_that_opens_after_another_closed_stays_open(world().await).await;
+    each_closing_ends_the_row_that_is_open_then(world().await).await;
     followers_are_grouped_by_inbox_and_named_ones_are_not(world().await).await;
     an_origins_audience_is_apart(world().await).await;
     open_follows_are_those_not_closed(world().await).await;
@@ -131,6 +132,33 @@ async fn a_row_that_opens_after_another_closed_stays_open(world: World) {
     let changes = [opens(1, None, 3), closes(1, 11), opens(1, None, 20)];
     change(&world, &changes.map(|change| (bob.clone(), change))).await;
     for (position, expected) in [(2, 0), (3, 1), (10, 1), (11, 0), (19, 0), (20, 1), (99, 1)] {
+        assert_eq!(
+            members(&world, position, Whom::All(&[]), None).await.len(),
+            expected,
+            "{position}"
+        );
+    }
+}
+
+async fn each_closing_ends_the_row_that_is_open_then(world: World) {
+    let bob = key("peer", "bob");
+    let changes = [
+        opens(1, None, 3),
+        closes(1, 11),
+        opens(1, None, 20),
+        closes(1, 30),
+    ];
+    change(&world, &changes.map(|change| (bob.clone(), change))).await;
+    for (position, expected) in [
+        (2, 0),
+        (3, 1),
+        (10, 1),
+        (11, 0),
+        (19, 0),
+        (20, 1),
+        (29, 1),
+        (30, 0),
+    ] {
         assert_eq!(
             members(&world, position, Whom::All(&[]), None).await.len(),
             expected,

@@ -2,7 +2,10 @@ use fedsx_kernel::delivery::{claim::CLAIM, outcome::Outcome, peer::Peer};
 use jiff::SignedDuration;
 
 use super::{World, delivery, ids, origin, positions, token};
-use crate::{lane::LaneId, ledger::claim::PAGE};
+use crate::{
+    lane::LaneId,
+    ledger::{Probe, claim::PAGE},
+};
 
 pub(super) async fn run(world: &impl AsyncFn() -> World) {
     a_claim_excludes_others_until_it_expires(world().await).await;
@@ -13,6 +16,7 @@ pub(super) async fn run(world: &impl AsyncFn() -> World) {
     a_probe_takes_the_lowest_pending_row(world().await).await;
     a_probe_does_not_wait_for_its_rows_ladder(world().await).await;
     a_probes_lane_is_claimed_like_any_other(world().await).await;
+    a_probe_that_is_asked_for_waits_for_nothing_but_a_claim(world().await).await;
     an_owners_earlier_claims_are_forgotten(world().await).await;
     two_at_once_never_claim_the_same(world().await).await;
 }
@@ -90,7 +94,7 @@ async fn a_probe_takes_the_lowest_pending_row(world: World) {
     assert!(
         world
             .ledger
-            .claim_probe(&origin("peer"), &token(1))
+            .claim_probe(&origin("peer"), Probe::Due, &token(1))
             .await
             .unwrap()
             .is_none()
@@ -99,7 +103,7 @@ async fn a_probe_takes_the_lowest_pending_row(world: World) {
     assert!(
         world
             .ledger
-            .claim_probe(&origin("peer"), &token(1))
+            .claim_probe(&origin("peer"), Probe::Due, &token(1))
             .await
             .unwrap()
             .is_none()
@@ -107,7 +111,7 @@ async fn a_probe_takes_the_lowest_pending_row(world: World) {
     world.pass(60);
     let claim = world
         .ledger
-        .claim_probe(&origin("peer"), &token(1))
+        .claim_probe(&origin("peer"), Probe::Due, &token(1))
         .await
         .unwrap()
         .unwrap();
@@ -115,7 +119,7 @@ async fn a_probe_takes_the_lowest_pending_row(world: World) {
     assert!(
         world
             .ledger
-            .claim_probe(&origin("peer"), &token(2))
+            .claim_probe(&origin("peer"), Probe::Due, &token(2))
             .await
             .unwrap()
             .is_none()
@@ -124,7 +128,7 @@ async fn a_probe_takes_the_lowest_pending_row(world: World) {
     assert!(
         world
             .ledger
-            .claim_probe(&origin("peer"), &token(3))
+            .claim_probe(&origin("peer"), Probe::Due, &token(3))
             .await
             .unwrap()
             .is_none()
@@ -144,7 +148,7 @@ async fn a_probe_does_not_wait_for_its_rows_ladder(world: World) {
     world.pass(60);
     let probe = world
         .ledger
-        .claim_probe(&origin("peer"), &token(5))
+        .claim_probe(&origin("peer"), Probe::Due, &token(5))
         .await
         .unwrap()
         .unwrap();
@@ -162,7 +166,7 @@ async fn a_probes_lane_is_claimed_like_any_other(world: World) {
     assert!(
         world
             .ledger
-            .claim_probe(&origin("peer"), &token(2))
+            .claim_probe(&origin("peer"), Probe::Due, &token(2))
             .await
             .unwrap()
             .is_none()
@@ -172,10 +176,63 @@ async fn a_probes_lane_is_claimed_like_any_other(world: World) {
     assert!(
         world
             .ledger
-            .claim_probe(&origin("peer"), &token(2))
+            .claim_probe(&origin("peer"), Probe::Due, &token(2))
             .await
             .unwrap()
             .is_some()
+    );
+}
+
+async fn a_probe_that_is_asked_for_waits_for_nothing_but_a_claim(world: World) {
+    let (peer, ledger) = (origin("peer"), &world.ledger);
+    let asked = async |number| {
+        ledger
+            .claim_probe(&peer, Probe::Asked, &token(number))
+            .await
+            .unwrap()
+    };
+    assert!(asked(1).await.is_none(), "nothing is pending");
+    let early = world.owe("peer/early", &[1, 2]).await;
+    let late = world.owe("peer/late", &[3]).await;
+    let hold_until = Some(world.now() + SignedDuration::from_secs(600));
+    for peer in [
+        Peer::LIVE,
+        Peer {
+            hold_until,
+            ..Peer::LIVE
+        },
+        Peer {
+            failing_since: Some(world.now()),
+            hold_until,
+            ..Peer::LIVE
+        },
+        Peer::LIVE.parked(3, world.now()),
+    ] {
+        world.put_peer("peer", peer).await;
+        let claim = asked(2).await.unwrap();
+        assert_eq!(
+            (claim.lane.id, positions(&claim), claim.peer),
+            (early, vec![1], peer)
+        );
+        assert!(asked(3).await.is_none(), "it is claimed");
+        world
+            .record(&claim, 1, Outcome::Throttled(SignedDuration::ZERO), true)
+            .await;
+    }
+    world.put_peer("peer", Peer::LIVE).await;
+    assert_eq!(ids(&world.claim(&[late], 4).await), [late]);
+    world
+        .put_peer(
+            "peer",
+            Peer {
+                failing_since: Some(world.now()),
+                ..Peer::LIVE
+            },
+        )
+        .await;
+    assert!(
+        asked(5).await.is_none(),
+        "a failing peer gets one attempt at a time"
     );
 }
 

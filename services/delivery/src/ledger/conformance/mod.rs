@@ -2,6 +2,7 @@
 
 mod audience;
 mod claim;
+mod dead_letters;
 mod lease;
 mod query;
 mod record;
@@ -51,6 +52,7 @@ where
     record::run(&world).await;
     sweep::run(&world).await;
     query::run(&world).await;
+    dead_letters::run(&world).await;
 }
 
 pub(crate) fn origin(name: &str) -> Origin {

@@ -17,6 +17,7 @@ pub(super) async fn run(world: &impl AsyncFn() -> World) {
     pages_run_from_the_newest_to_the_oldest(world().await).await;
     filters_narrow_the_list(world().await).await;
     peers_are_listed_with_their_counts(world().await).await;
+    peers_are_listed_by_page_and_blocked_strangers_too(world().await).await;
     gauges_count_what_is_owed(world().await).await;
     a_lane_knows_whom_it_serves(world().await).await;
 }
@@ -49,7 +50,7 @@ async fn filters_narrow_the_list(world: World) {
     let all = Filter::default();
     assert_eq!(
         count(Filter {
-            state: Some(DeliveryState::Refused),
+            states: vec![DeliveryState::Refused],
             ..all.clone()
         })
         .await,
@@ -57,7 +58,7 @@ async fn filters_narrow_the_list(world: World) {
     );
     assert_eq!(
         count(Filter {
-            state: Some(DeliveryState::Pending),
+            states: vec![DeliveryState::Pending],
             ..all.clone()
         })
         .await,
@@ -79,6 +80,30 @@ async fn filters_narrow_the_list(world: World) {
         .await,
         2
     );
+    assert_eq!(
+        count(Filter {
+            states: vec![DeliveryState::Refused, DeliveryState::Dead],
+            ..all.clone()
+        })
+        .await,
+        1
+    );
+    assert_eq!(
+        count(Filter {
+            states: vec![DeliveryState::Refused, DeliveryState::Pending],
+            ..all.clone()
+        })
+        .await,
+        4
+    );
+    assert_eq!(
+        count(Filter {
+            address: Some("https://two.example/inbox".to_owned()),
+            ..all.clone()
+        })
+        .await,
+        2
+    );
     let both = Filter {
         cid: Some("cid-2".to_owned()),
         origin: Some(origin("one")),
@@ -88,20 +113,52 @@ async fn filters_narrow_the_list(world: World) {
 }
 
 async fn peers_are_listed_with_their_counts(world: World) {
-    let lane = world.owe("one", &[1, 2]).await;
+    let lane = world.owe("one", &[1, 2, 3]).await;
     world.owe("two", &[1]).await;
     let mut turn = world.ledger.turn().await.unwrap();
     turn.end_pending(&origin("one"), 1, DeliveryState::Dead, "over")
         .await
         .unwrap();
+    turn.end_pending(&origin("one"), 2, DeliveryState::Refused, "blocked")
+        .await
+        .unwrap();
     turn.commit().await.unwrap();
-    assert_eq!(world.states(lane).await.len(), 2);
-    let peers = world.ledger.list_peers().await.unwrap();
+    assert_eq!(world.states(lane).await.len(), 3);
+    let peers = world.ledger.list_peers(None, 10).await.unwrap();
     let counts: Vec<_> = peers
         .iter()
-        .map(|row| (row.origin.clone(), row.pending, row.dead))
+        .map(|row| (row.origin.clone(), row.pending, row.refused, row.dead))
         .collect();
-    assert_eq!(counts, [(origin("one"), 1, 1), (origin("two"), 1, 0)]);
+    assert_eq!(counts, [(origin("one"), 1, 1, 1), (origin("two"), 1, 0, 0)]);
+    let one = world.ledger.peer(&origin("one")).await.unwrap();
+    assert_eq!(one.as_ref(), peers.first());
+    assert_eq!(world.ledger.peer(&origin("three")).await.unwrap(), None);
+}
+
+async fn peers_are_listed_by_page_and_blocked_strangers_too(world: World) {
+    for name in ["b", "d"] {
+        world.owe(name, &[1]).await;
+    }
+    let mut turn = world.ledger.turn().await.unwrap();
+    for name in ["a", "b", "c", "e"] {
+        turn.block(&origin(name), 2).await.unwrap();
+    }
+    turn.unblock(&origin("e"), 3).await.unwrap();
+    turn.commit().await.unwrap();
+    let (mut seen, mut after) = (Vec::new(), None);
+    loop {
+        let page = world.ledger.list_peers(after.as_ref(), 3).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(last.origin.clone());
+        seen.extend(page.into_iter().map(|row| (row.origin, row.blocked, row.pending)));
+    }
+    let expected = [("a", true, 0), ("b", true, 1), ("c", true, 0), ("d", false, 1)];
+    assert_eq!(
+        seen,
+        expected.map(|(name, blocked, pending)| (origin(name), blocked, pending))
+    );
+    assert!(world.ledger.peer(&origin("c")).await.unwrap().unwrap().blocked);
+    assert_eq!(world.ledger.peer(&origin("e")).await.unwrap(), None);
 }
 
 async fn gauges_count_what_is_owed(world: World) {
@@ -146,6 +203,7 @@ async fn a_lane_knows_whom_it_serves(world: World) {
         kind,
         address: address.to_owned(),
         origin: origin("one"),
+        replay: false,
     };
     let shared = lane(AddressKind::Inbox, &inbox);
     assert_eq!(

@@ -6,13 +6,15 @@ use fedsx_kernel::delivery::{
 use jiff::SignedDuration;
 
 use super::{World, delivery, lanes, origin};
-use crate::ledger::{Hurried, Members, Whom, sweep::QUEUED};
+use crate::ledger::{Hurried, Members, Whom, sweep::queued};
 
 pub(super) async fn run(world: &impl AsyncFn() -> World) {
     a_lost_message_is_published_again(world().await).await;
     an_expired_claims_lane_is_published_again(world().await).await;
     what_is_not_claimable_is_not_published(world().await).await;
     of_a_failing_origin_one_lane_is_published(world().await).await;
+    a_failing_origin_hides_nobody(world().await).await;
+    a_long_queue_is_not_taken_for_lost(world().await).await;
     retry_now_makes_everything_due(world().await).await;
     retry_now_of_one_origin_leaves_the_others(world().await).await;
     origins_are_found_by_their_standing(world().await).await;
@@ -23,7 +25,7 @@ pub(super) async fn run(world: &impl AsyncFn() -> World) {
 async fn a_lost_message_is_published_again(world: World) {
     let lane = world.owe("peer", &[1]).await;
     assert_eq!(world.ledger.sweep(10).await.unwrap(), []);
-    world.clock.advance(QUEUED);
+    world.clock.advance(queued(1));
     assert_eq!(lanes(&world.ledger.sweep(10).await.unwrap()), [lane]);
     assert_eq!(world.ledger.sweep(10).await.unwrap(), []);
 }
@@ -74,11 +76,46 @@ async fn of_a_failing_origin_one_lane_is_published(world: World) {
     world
         .insert(&[delivery("peer/one", 1), delivery("peer/two", 1)])
         .await;
-    world.clock.advance(QUEUED);
+    world.clock.advance(queued(2));
     let due = world.ledger.sweep(10).await.unwrap();
     assert_eq!(due.len(), 1);
     world.claim(&lanes(&due), 1).await;
     assert_eq!(world.ledger.sweep(10).await.unwrap(), []);
+}
+
+async fn a_failing_origin_hides_nobody(world: World) {
+    let failing = Peer {
+        failing_since: Some(world.now()),
+        ..Peer::LIVE
+    };
+    // The one is tried by a worker, the other by none; both have more lanes than a sweep looks for.
+    for name in ["busy", "idle"] {
+        let rows: Vec<_> = (0..20)
+            .map(|number| delivery(&format!("{name}/{number}"), 1))
+            .collect();
+        let due = world.insert(&rows).await;
+        world.put_peer(name, failing).await;
+        if name == "busy" {
+            world.claim(&lanes(&due), 1).await;
+        }
+    }
+    let well = world.owe("well", &[1]).await;
+    world.clock.advance(queued(20));
+    let due = world.ledger.sweep(5).await.unwrap();
+    let of = |name: &str| due.iter().filter(|due| due.origin == origin(name)).count();
+    assert_eq!((of("busy"), of("idle"), of("well")), (0, 1, 1), "{due:?}");
+    assert!(lanes(&due).contains(&well));
+}
+
+async fn a_long_queue_is_not_taken_for_lost(world: World) {
+    let rows: Vec<_> = (0..5_000)
+        .map(|number| delivery(&format!("peer/{number}"), 1))
+        .collect();
+    assert_eq!(world.insert(&rows).await.len(), 5_000);
+    world.pass(9);
+    assert_eq!(world.ledger.sweep(10).await.unwrap(), []);
+    world.pass(1);
+    assert_eq!(world.ledger.sweep(10).await.unwrap().len(), 10);
 }
 
 async fn retry_now_makes_everything_due(world: World) {

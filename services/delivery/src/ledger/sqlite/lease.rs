@@ -2,13 +2,13 @@
 
 use async_trait::async_trait;
 use jiff::SignedDuration;
-use sqlx::{Row as _, SqliteExecutor, SqlitePool, sqlite::SqliteRow};
+use sqlx::{SqliteExecutor, SqlitePool, sqlite::SqliteRow};
 
-use super::{
-    Sqlite,
-    row::{integer, micros, unsigned},
+use super::{Sqlite, row::get};
+use crate::ledger::{
+    Cursor, Lease, Leases, Result, driver, integer,
+    value::{micros, unsigned},
 };
-use crate::ledger::{Cursor, Lease, Leases, Result};
 
 /// Gives a new ledger its cursor and its name.
 pub(super) async fn found(pool: &SqlitePool) -> Result<()> {
@@ -18,7 +18,8 @@ pub(super) async fn found(pool: &SqlitePool) -> Result<()> {
     )
     .bind(format!("{:032x}", rand::random::<u128>()))
     .execute(pool)
-    .await?;
+    .await
+    .map_err(driver("found the ledger"))?;
     Ok(())
 }
 
@@ -26,33 +27,35 @@ pub(super) async fn found(pool: &SqlitePool) -> Result<()> {
 pub(super) async fn read(executor: impl SqliteExecutor<'_>) -> Result<Cursor> {
     let row = sqlx::query("SELECT position, epoch, silent_until, ledger FROM cursor")
         .fetch_one(executor)
-        .await?;
-    let silent_until: Option<i64> = row.try_get("silent_until")?;
+        .await
+        .map_err(driver("read the cursor"))?;
+    let silent_until: Option<i64> = get(&row, "silent_until")?;
     Ok(Cursor {
         position: column(&row, "position")?,
         epoch: column(&row, "epoch")?,
         silent_until: silent_until
             .map(|until| unsigned("cursor", "silent_until", 1, until))
             .transpose()?,
-        ledger: row.try_get("ledger")?,
+        ledger: get(&row, "ledger")?,
     })
 }
 
 fn column(row: &SqliteRow, name: &'static str) -> Result<u64> {
-    unsigned("cursor", name, 1, row.try_get(name)?)
+    unsigned("cursor", name, 1, get(row, name)?)
 }
 
 #[async_trait]
 impl Leases for Sqlite {
     async fn cursor(&self) -> Result<Cursor> {
-        read(&self.reader).await
+        read(&self.pools.reader).await
     }
 
     async fn decide_silence(&self, until: u64) -> Result<()> {
         sqlx::query("UPDATE cursor SET silent_until = ?1 WHERE silent_until IS NULL")
             .bind(integer(until))
-            .execute(&self.writer)
-            .await?;
+            .execute(&self.pools.writer)
+            .await
+            .map_err(driver("decide where to be silent"))?;
         Ok(())
     }
 
@@ -65,8 +68,9 @@ impl Leases for Sqlite {
         .bind(owner)
         .bind(micros(now.saturating_add(term).unwrap_or(now)))
         .bind(micros(now))
-        .fetch_optional(&self.writer)
-        .await?;
+        .fetch_optional(&self.pools.writer)
+        .await
+        .map_err(driver("take the lease"))?;
         row.map(|row| {
             Ok(Lease {
                 epoch: column(&row, "epoch")?,
@@ -81,16 +85,18 @@ impl Leases for Sqlite {
         let done = sqlx::query("UPDATE cursor SET lease_until = ?1 WHERE epoch = ?2")
             .bind(micros(now.saturating_add(term).unwrap_or(now)))
             .bind(integer(epoch))
-            .execute(&self.writer)
-            .await?;
+            .execute(&self.pools.writer)
+            .await
+            .map_err(driver("renew the lease"))?;
         Ok(done.rows_affected() == 1)
     }
 
     async fn yield_lease(&self, epoch: u64) -> Result<()> {
         sqlx::query("UPDATE cursor SET lease_until = 0, owner = '' WHERE epoch = ?1")
             .bind(integer(epoch))
-            .execute(&self.writer)
-            .await?;
+            .execute(&self.pools.writer)
+            .await
+            .map_err(driver("yield the lease"))?;
         Ok(())
     }
 }

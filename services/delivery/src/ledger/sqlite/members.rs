@@ -1,10 +1,10 @@
 //! The audience: rows that hold from one position to another.
 
 use fedsx_kernel::{cid::Cid, delivery::audience::Change, origin::Origin};
-use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{SqliteConnection, sqlite::SqliteRow};
 
-use super::row::{integer, json, parsed};
-use crate::ledger::{Audience, Members, RelationKey, Result, Whom};
+use super::row::{get, json};
+use crate::ledger::{Audience, Members, RelationKey, Result, Whom, driver, integer, value::parsed};
 
 pub(super) async fn change(
     connection: &mut SqliteConnection,
@@ -39,15 +39,21 @@ pub(super) async fn change(
     )
     .bind(json(&opened)?)
     .execute(&mut *connection)
-    .await?;
+    .await
+    .map_err(driver("change the audience"))?;
     sqlx::query(
-        "UPDATE audience SET to_position = c.value ->> 3 FROM json_each(?1) c \
-         WHERE actor = c.value ->> 0 AND follower = c.value ->> 1 AND follow_cid = c.value ->> 2 \
-         AND to_position IS NULL AND from_position < c.value ->> 3",
+        "UPDATE audience SET to_position = c.to_position FROM ( \
+             SELECT a.actor, a.follower, a.from_position, min(c.value ->> 3) AS to_position \
+             FROM json_each(?1) c CROSS JOIN audience a ON a.actor = c.value ->> 0 AND a.follower = c.value ->> 1 \
+             WHERE a.follow_cid = c.value ->> 2 AND a.to_position IS NULL AND a.from_position < c.value ->> 3 \
+             GROUP BY a.actor, a.follower, a.from_position \
+         ) c WHERE audience.actor = c.actor AND audience.follower = c.follower \
+         AND audience.from_position = c.from_position",
     )
     .bind(json(&closed)?)
     .execute(connection)
-    .await?;
+    .await
+    .map_err(driver("change the audience"))?;
     Ok(())
 }
 
@@ -99,7 +105,8 @@ pub(super) async fn at(connection: &mut SqliteConnection, members: Members<'_>) 
             .bind(members.origin.map(Origin::as_str))
             .bind(&names)
             .fetch_all(&mut *connection)
-            .await?;
+            .await
+            .map_err(driver("read the audience"))?;
         for row in &rows {
             found.push(decode(row)?);
         }
@@ -113,7 +120,8 @@ pub(super) async fn open_follows(connection: &mut SqliteConnection, origin: &Ori
     )
     .bind(origin.as_str())
     .fetch_all(connection)
-    .await?;
+    .await
+    .map_err(driver("read the audience"))?;
     cids(rows)
 }
 
@@ -124,10 +132,10 @@ pub(super) fn cids(rows: Vec<String>) -> Result<Vec<Cid>> {
 }
 
 fn decode(row: &SqliteRow) -> Result<Audience> {
-    let follower: String = row.try_get("follower")?;
-    let origin = parsed("audience", "origin", &follower, row.try_get("origin")?)?;
+    let follower: String = get(row, "follower")?;
+    let origin = parsed("audience", "origin", &follower, get(row, "origin")?)?;
     Ok(Audience {
-        inbox: row.try_get("inbox")?,
+        inbox: get(row, "inbox")?,
         origin,
         follower,
     })

@@ -3,7 +3,9 @@
 //! Every writing transaction begins with SQLite's own write lock (`BEGIN IMMEDIATE`), which is more than the lock of the
 //! cursor's row that [`Turn`](super::Turn) asks for. Its clock is the process's.
 
+mod candidates;
 mod claim;
+mod dead_letters;
 mod lease;
 mod members;
 mod peers;
@@ -16,75 +18,51 @@ mod rows;
 mod sweep;
 mod turn;
 
-use std::{fmt, path::Path, sync::Arc, time::Duration};
+use std::{fmt, path::Path, sync::Arc};
 
-use fedsx_runtime::clock::Clock;
-use jiff::Timestamp;
-use sqlx::{
-    Sqlite as Db, SqlitePool, Transaction,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+use fedsx_runtime::{
+    clock::Clock,
+    database::sqlite::{self, Pools},
 };
+use jiff::Timestamp;
+use sqlx::{Sqlite as Db, Transaction};
 
 use super::Result;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/ledger/sqlite/migrations");
 
-/// How long a transaction waits for another process's.
-const BUSY: Duration = Duration::from_secs(5);
-/// Connections that read beside the one that writes.
-const READERS: u32 = 4;
-
 /// The ledger in SQLite. Cheap to clone.
 #[derive(Clone)]
 pub struct Sqlite {
-    writer: SqlitePool,
-    reader: SqlitePool,
+    pools: Pools,
     clock: Arc<dyn Clock>,
 }
 
 /// Opens a file, creating it where there is none, and brings its schema up to date.
 ///
 /// # Errors
-/// [`LedgerError`](super::LedgerError) where the file cannot be opened, or has a newer schema.
+/// [`StoreError`](super::StoreError) where the file cannot be opened, or has a newer schema.
 pub async fn open(path: impl AsRef<Path>, clock: Arc<dyn Clock>) -> Result<Sqlite> {
-    let options = options().filename(path).create_if_missing(true);
-    let writer = pool(1).connect_with(options.clone()).await?;
-    let ledger = Sqlite::over(writer.clone(), writer, clock).await?;
-    let reader = pool(READERS)
-        .connect_with(options.pragma("query_only", "ON"))
-        .await?;
-    Ok(Sqlite { reader, ..ledger })
+    Sqlite::over(sqlite::open(path, &MIGRATIONS).await?, clock).await
 }
 
 /// A ledger that lasts as long as the value and its clones.
 ///
 /// # Errors
-/// [`LedgerError`](super::LedgerError)
+/// [`StoreError`](super::StoreError)
 pub async fn memory(clock: Arc<dyn Clock>) -> Result<Sqlite> {
-    // Each connection has its own memory, so there is one, and it is never given up.
-    let pool = pool(1)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .connect_with(options().in_memory(true))
-        .await?;
-    Sqlite::over(pool.clone(), pool, clock).await
+    Sqlite::over(sqlite::memory(&MIGRATIONS).await?, clock).await
 }
 
 impl Sqlite {
-    async fn over(writer: SqlitePool, reader: SqlitePool, clock: Arc<dyn Clock>) -> Result<Self> {
-        MIGRATIONS.run(&writer).await?;
-        lease::found(&writer).await?;
-        Ok(Self {
-            writer,
-            reader,
-            clock,
-        })
+    async fn over(pools: Pools, clock: Arc<dyn Clock>) -> Result<Self> {
+        lease::found(&pools.writer).await?;
+        Ok(Self { pools, clock })
     }
 
     /// Closes the connections; a file's write-ahead log is folded into it.
     pub async fn close(&self) {
-        self.reader.close().await;
-        self.writer.close().await;
+        self.pools.close().await;
     }
 
     fn now(&self) -> Timestamp {
@@ -92,24 +70,8 @@ impl Sqlite {
     }
 
     async fn begin(&self) -> Result<Transaction<'static, Db>> {
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+        self.pools.begin().await
     }
-}
-
-fn pool(connections: u32) -> SqlitePoolOptions {
-    SqlitePoolOptions::new()
-        .max_connections(connections)
-        .test_before_acquire(false)
-}
-
-fn options() -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(BUSY)
-        .foreign_keys(true)
-        // KiB, negative by SQLite's convention: the indexes' inner pages stay in memory.
-        .pragma("cache_size", "-32768")
 }
 
 impl fmt::Debug for Sqlite {
@@ -119,29 +81,4 @@ impl fmt::Debug for Sqlite {
 }
 
 #[cfg(test)]
-mod tests {
-    use fedsx_runtime::clock::ManualClock;
-
-    use super::*;
-    use crate::ledger::{Ledger, conformance};
-
-    #[tokio::test]
-    async fn in_memory_it_conforms() {
-        conformance::run(|clock: ManualClock| async move {
-            Arc::new(memory(Arc::new(clock)).await.unwrap()) as Arc<dyn Ledger>
-        })
-        .await;
-    }
-
-    #[tokio::test]
-    async fn in_a_file_it_conforms() {
-        let folder = tempfile::tempdir().unwrap();
-        let count = std::sync::atomic::AtomicU32::new(0);
-        conformance::run(|clock: ManualClock| {
-            let number = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            let path = folder.path().join(format!("{number}.db"));
-            async move { Arc::new(open(path, Arc::new(clock)).await.unwrap()) as Arc<dyn Ledger> }
-        })
-        .await;
-    }
-}
+mod tests;

@@ -6,10 +6,13 @@ use fedsx_kernel::{
     delivery::peer::{Peer, Standing},
     origin::Origin,
 };
-use sqlx::{Row as _, SqliteConnection};
+use sqlx::SqliteConnection;
 
-use super::row::{self, integer, json, maybe_micros, micros, origins, parsed, peer_columns, unsigned};
-use crate::ledger::Result;
+use super::row::{self, get, json, origins, peer_columns};
+use crate::ledger::{
+    Result, driver, integer,
+    value::{maybe_micros, micros, parsed, unsigned},
+};
 
 pub(super) async fn read(
     connection: &mut SqliteConnection,
@@ -22,7 +25,8 @@ pub(super) async fn read(
     ))
     .bind(origins(peers)?)
     .fetch_all(connection)
-    .await?;
+    .await
+    .map_err(driver("read the peers"))?;
     rows.iter().map(row::peer).collect()
 }
 
@@ -59,7 +63,8 @@ pub(super) async fn put(connection: &mut SqliteConnection, peers: &BTreeMap<Orig
     )
     .bind(json(&rows)?)
     .execute(connection)
-    .await?;
+    .await
+    .map_err(driver("write the peers"))?;
     Ok(())
 }
 
@@ -72,11 +77,12 @@ pub(super) async fn parked(connection: &mut SqliteConnection) -> Result<Vec<(Ori
          FROM origin o WHERE o.state <> 'live' AND o.state = 'parked'"
     ))
     .fetch_all(connection)
-    .await?;
+    .await
+    .map_err(driver("read the parked peers"))?;
     rows.iter()
         .map(|row| {
             let (origin, peer) = row::peer(row)?;
-            Ok((origin, peer, row.try_get("pending")?))
+            Ok((origin, peer, get(row, "pending")?))
         })
         .collect()
 }
@@ -84,12 +90,13 @@ pub(super) async fn parked(connection: &mut SqliteConnection) -> Result<Vec<(Ori
 pub(super) async fn backlog(connection: &mut SqliteConnection, origin: &Origin, limit: u32) -> Result<u32> {
     let count: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM (SELECT 1 FROM lane l JOIN delivery d ON d.lane = l.id \
-         WHERE l.origin = ?1 AND d.state = 'pending' LIMIT ?2)",
+         WHERE l.origin = ?1 AND NOT l.replay AND d.state = 'pending' LIMIT ?2)",
     )
     .bind(origin.as_str())
     .bind(limit)
     .fetch_one(connection)
-    .await?;
+    .await
+    .map_err(driver("count a backlog"))?;
     unsigned("delivery", "count", origin, count)
 }
 
@@ -102,7 +109,8 @@ pub(super) async fn block(connection: &mut SqliteConnection, origin: &Origin, po
     .bind(origin.as_str())
     .bind(integer(position))
     .execute(connection)
-    .await?;
+    .await
+    .map_err(driver("block a peer"))?;
     Ok(())
 }
 
@@ -111,7 +119,8 @@ pub(super) async fn unblock(connection: &mut SqliteConnection, origin: &Origin, 
         .bind(origin.as_str())
         .bind(integer(position))
         .execute(connection)
-        .await?;
+        .await
+        .map_err(driver("unblock a peer"))?;
     Ok(())
 }
 
@@ -125,12 +134,13 @@ pub(super) async fn blocks(
     )
     .bind(origins(peers)?)
     .fetch_all(connection)
-    .await?;
+    .await
+    .map_err(driver("read the blocks"))?;
     let mut blocks = BTreeMap::<_, Vec<_>>::new();
     for row in &rows {
-        let key: &str = row.try_get("origin")?;
-        let from = unsigned("block", "from_position", key, row.try_get("from_position")?)?;
-        let to: Option<i64> = row.try_get("to_position")?;
+        let key: &str = get(row, "origin")?;
+        let from = unsigned("block", "from_position", key, get(row, "from_position")?)?;
+        let to: Option<i64> = get(row, "to_position")?;
         let to = to
             .map(|to| unsigned("block", "to_position", key, to))
             .transpose()?;

@@ -2,8 +2,8 @@
 
 use jiff::SignedDuration;
 
-use super::{Sqlite, row::micros};
-use crate::ledger::Result;
+use super::Sqlite;
+use crate::ledger::{Result, driver, value::micros};
 
 pub(super) async fn prune(ledger: &Sqlite, retention: SignedDuration, limit: u32) -> Result<u64> {
     let mut transaction = ledger.begin().await?;
@@ -15,14 +15,16 @@ pub(super) async fn prune(ledger: &Sqlite, retention: SignedDuration, limit: u32
     .bind(micros(before))
     .bind(limit)
     .execute(&mut *transaction)
-    .await?;
+    .await
+    .map_err(driver("prune"))?;
     // The first position that some origin still needs the audience of: an origin is past a row that closed before that.
     let oldest: i64 = sqlx::query_scalar(
         "SELECT min(c.position + 1, coalesce((SELECT min(o.position) FROM origin o \
          WHERE o.state <> 'live'), c.position + 1)) FROM cursor c",
     )
     .fetch_one(&mut *transaction)
-    .await?;
+    .await
+    .map_err(driver("prune"))?;
     for closed in [
         "DELETE FROM audience WHERE to_position <= ?1",
         "DELETE FROM block WHERE to_position <= ?1",
@@ -30,8 +32,9 @@ pub(super) async fn prune(ledger: &Sqlite, retention: SignedDuration, limit: u32
         sqlx::query(closed)
             .bind(oldest)
             .execute(&mut *transaction)
-            .await?;
+            .await
+            .map_err(driver("prune"))?;
     }
-    transaction.commit().await?;
+    transaction.commit().await.map_err(driver("prune"))?;
     Ok(rows.rows_affected())
 }

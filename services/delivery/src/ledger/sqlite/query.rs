@@ -1,17 +1,37 @@
 //! The ledger as operators read it.
 
 use async_trait::async_trait;
-use fedsx_kernel::{cid::Cid, delivery::row::DeliveryState};
-use sqlx::{QueryBuilder, Row as _, sqlite::SqliteRow};
+use fedsx_kernel::{cid::Cid, delivery::row::DeliveryState, origin::Origin};
+use sqlx::{QueryBuilder, sqlite::SqliteRow};
 
 use super::{
     Sqlite, members,
-    row::{self, integer, lane_columns, maybe_time, micros, parsed, peer_columns, unsigned},
+    row::{self, get, lane_columns, peer_columns},
 };
 use crate::{
     lane::{AddressKind, Lane},
-    ledger::{Filter, PageToken, PeerRow, Queries, Recorded, Result},
+    ledger::{
+        Filter, PageToken, PeerRow, Queries, Recorded, Result, driver, integer,
+        query::DEAD_LETTERS,
+        value::{maybe_time, micros, parsed, unsigned},
+    },
 };
+
+/// Peers by name, after `?1`, or this very one (`?2`), at most `?3`.
+pub(super) const PEERS: &str = concat!(
+    "SELECT ",
+    peer_columns!(),
+    ", EXISTS (SELECT 1 FROM block b WHERE b.origin = o.origin AND b.to_position IS NULL) AS blocked, \
+     (SELECT count(*) FROM lane l CROSS JOIN delivery d ON d.lane = l.id AND d.state = 'pending' \
+      WHERE l.origin = o.origin AND l.next_due IS NOT NULL) AS pending, \
+     (SELECT count(*) FROM lane l CROSS JOIN delivery d INDEXED BY delivery_dead_lane ON d.lane = l.id \
+      AND d.state IN ('refused', 'dead') AND d.state = 'refused' WHERE l.origin = o.origin) AS refused, \
+     (SELECT count(*) FROM lane l CROSS JOIN delivery d INDEXED BY delivery_dead_lane ON d.lane = l.id \
+      AND d.state IN ('refused', 'dead') AND d.state = 'dead' WHERE l.origin = o.origin) AS dead \
+     FROM (SELECT * FROM origin UNION ALL SELECT DISTINCT b.origin, 'live', NULL, NULL, NULL, NULL, NULL, NULL \
+           FROM block b WHERE b.to_position IS NULL AND NOT EXISTS (SELECT 1 FROM origin o WHERE o.origin = b.origin)) o \
+     WHERE o.origin > ?1 AND (?2 IS NULL OR o.origin = ?2) ORDER BY o.origin LIMIT ?3"
+);
 
 #[async_trait]
 impl Queries for Sqlite {
@@ -28,59 +48,43 @@ impl Queries for Sqlite {
                 .push_bind(integer(token.position));
             query.push(", ").push_bind(token.lane.0).push(")");
         }
-        // The state is no parameter, so that the partial indexes are found.
-        query.push(match filter.state {
-            None => "",
-            Some(DeliveryState::Pending) => " AND d.state = 'pending'",
-            Some(DeliveryState::Delivered) => " AND d.state = 'delivered'",
-            Some(DeliveryState::Refused) => " AND d.state = 'refused'",
-            Some(DeliveryState::Dead) => " AND d.state = 'dead'",
-        });
+        // States are no parameters, so that the partial indexes are found.
+        if filter.is_dead_letters() {
+            query.push(any_of(&DEAD_LETTERS));
+        }
+        if !filter.states.is_empty() {
+            query.push(any_of(&filter.states));
+        }
         if let Some(origin) = &filter.origin {
             query.push(" AND l.origin = ").push_bind(origin.as_str());
         }
         if let Some(cid) = &filter.cid {
             query.push(" AND d.cid = ").push_bind(cid);
         }
+        if let Some(address) = &filter.address {
+            query.push(" AND l.address = ").push_bind(address);
+        }
         query
             .push(" ORDER BY d.position DESC, d.lane DESC LIMIT ")
             .push_bind(limit);
-        let rows = query.build().fetch_all(&self.reader).await?;
+        let rows = query.build().fetch_all(&self.pools.reader).await;
+        let rows = rows.map_err(driver("list deliveries"))?;
         rows.iter().map(recorded).collect()
     }
 
-    async fn list_peers(&self) -> Result<Vec<PeerRow>> {
-        let rows = sqlx::query(concat!(
-            "WITH pending AS (SELECT l.origin, count(*) AS number FROM delivery d JOIN lane l ON l.id = d.lane \
-             WHERE d.state = 'pending' GROUP BY l.origin), \
-             dead AS (SELECT l.origin, count(*) AS number FROM delivery d JOIN lane l ON l.id = d.lane \
-             WHERE d.state = 'dead' GROUP BY l.origin) SELECT ",
-            peer_columns!(),
-            ", coalesce(p.number, 0) AS pending, coalesce(q.number, 0) AS dead FROM origin o \
-             LEFT JOIN pending p ON p.origin = o.origin LEFT JOIN dead q ON q.origin = o.origin \
-             ORDER BY o.origin"
-        ))
-        .fetch_all(&self.reader)
-        .await?;
-        rows.iter()
-            .map(|row| {
-                let (origin, peer) = row::peer(row)?;
-                let pending = unsigned("delivery", "count", &origin, row.try_get("pending")?)?;
-                let dead = unsigned("delivery", "count", &origin, row.try_get("dead")?)?;
-                Ok(PeerRow {
-                    origin,
-                    peer,
-                    pending,
-                    dead,
-                })
-            })
-            .collect()
+    async fn list_peers(&self, after: Option<&Origin>, limit: u32) -> Result<Vec<PeerRow>> {
+        self.peers(after, None, limit).await
+    }
+
+    async fn peer(&self, origin: &Origin) -> Result<Option<PeerRow>> {
+        Ok(self.peers(None, Some(origin), 1).await?.pop())
     }
 
     async fn pending(&self) -> Result<u64> {
         let count: i64 = sqlx::query_scalar("SELECT count(*) FROM delivery WHERE state = 'pending'")
-            .fetch_one(&self.reader)
-            .await?;
+            .fetch_one(&self.pools.reader)
+            .await
+            .map_err(driver("count what is pending"))?;
         unsigned("delivery", "count", "pending", count)
     }
 
@@ -91,8 +95,9 @@ impl Queries for Sqlite {
              AND coalesce(l.claim_until, 0) <= ?1",
         )
         .bind(micros(self.now()))
-        .fetch_one(&self.reader)
-        .await?;
+        .fetch_one(&self.pools.reader)
+        .await
+        .map_err(driver("count due lanes"))?;
         unsigned("lane", "count", "due", count)
     }
 
@@ -100,13 +105,14 @@ impl Queries for Sqlite {
         if lane.kind == AddressKind::Actor {
             return Ok(Some(lane.address.clone()));
         }
-        Ok(sqlx::query_scalar(
+        sqlx::query_scalar(
             "SELECT follower FROM audience WHERE actor = ?1 AND inbox = ?2 AND to_position IS NULL LIMIT 1",
         )
         .bind(&lane.actor)
         .bind(&lane.address)
-        .fetch_optional(&self.reader)
-        .await?)
+        .fetch_optional(&self.pools.reader)
+        .await
+        .map_err(driver("find a follower"))
     }
 
     async fn follows_of(&self, lane: &Lane) -> Result<Vec<Cid>> {
@@ -116,25 +122,61 @@ impl Queries for Sqlite {
         )
         .bind(&lane.actor)
         .bind(&lane.address)
-        .fetch_all(&self.reader)
-        .await?;
+        .fetch_all(&self.pools.reader)
+        .await
+        .map_err(driver("find follows"))?;
         members::cids(rows)
     }
 }
 
+impl Sqlite {
+    async fn peers(&self, after: Option<&Origin>, only: Option<&Origin>, limit: u32) -> Result<Vec<PeerRow>> {
+        let rows = sqlx::query(PEERS)
+            .bind(after.map_or("", Origin::as_str))
+            .bind(only.map(Origin::as_str))
+            .bind(limit)
+            .fetch_all(&self.pools.reader)
+            .await
+            .map_err(driver("list peers"))?;
+        rows.iter().map(peer).collect()
+    }
+}
+
+/// A condition on a delivery's state.
+fn any_of(states: &[DeliveryState]) -> String {
+    let names: Vec<_> = states
+        .iter()
+        .map(|state| format!("'{}'", state.as_str()))
+        .collect();
+    format!(" AND d.state IN ({})", names.join(", "))
+}
+
+fn peer(row: &SqliteRow) -> Result<PeerRow> {
+    let (origin, peer) = row::peer(row)?;
+    let count = |column| unsigned("delivery", "count", &origin, get(row, column)?);
+    Ok(PeerRow {
+        blocked: get(row, "blocked")?,
+        pending: count("pending")?,
+        refused: count("refused")?,
+        dead: count("dead")?,
+        peer,
+        origin,
+    })
+}
+
 fn recorded(row: &SqliteRow) -> Result<Recorded> {
     let lane = row::lane(row)?;
-    let position: u64 = unsigned("delivery", "position", lane.id, row.try_get("position")?)?;
+    let position: u64 = unsigned("delivery", "position", lane.id, get(row, "position")?)?;
     let key = format!("lane {}, position {position}", lane.id);
     Ok(Recorded {
         position,
-        cid: row.try_get("cid")?,
-        state: parsed("delivery", "state", &key, row.try_get("state")?)?,
-        attempts: unsigned("delivery", "tries", &key, row.try_get("tries")?)?,
-        status: unsigned("delivery", "status", &key, row.try_get("status")?)?,
-        cause: row.try_get("cause")?,
-        next_at: maybe_time("delivery", "next_at", &key, row.try_get("next_at")?)?,
-        trace: row.try_get("trace")?,
+        cid: get(row, "cid")?,
+        state: parsed("delivery", "state", &key, get(row, "state")?)?,
+        attempts: unsigned("delivery", "tries", &key, get(row, "tries")?)?,
+        status: unsigned("delivery", "status", &key, get(row, "status")?)?,
+        cause: get(row, "cause")?,
+        next_at: maybe_time("delivery", "next_at", &key, get(row, "next_at")?)?,
+        trace: get(row, "trace")?,
         lane,
     })
 }

@@ -9,17 +9,18 @@ use fedsx_kernel::delivery::{
     row::Row,
 };
 use jiff::Timestamp;
-use sqlx::{Row as _, SqliteConnection};
+use sqlx::SqliteConnection;
 
 use super::{
     Sqlite, peers,
-    row::{integer, json, maybe_micros, micros, parsed, unsigned},
+    row::{get, json, next_due},
 };
 use crate::{
     lane::LaneId,
     ledger::{
-        ClaimToken, Records, Report, Result, Verdict, Verdicts,
+        ClaimToken, Records, Report, Result, Verdict, Verdicts, driver, integer,
         record::{After, Before, settle},
+        value::{maybe_micros, micros, parsed, unsigned},
     },
 };
 
@@ -32,7 +33,7 @@ impl Records for Sqlite {
         write(&mut transaction, &after).await?;
         let now = self.now();
         let due = release(&mut transaction, reports, &after, now).await?;
-        transaction.commit().await?;
+        transaction.commit().await.map_err(driver("record outcomes"))?;
         let open = |lane: &LaneId| {
             let origin = before.lanes.get(lane).map(|(_, origin)| origin);
             let peer = origin.and_then(|origin| after.peers.get(origin).or_else(|| before.peers.get(origin)));
@@ -62,11 +63,12 @@ async fn read(connection: &mut SqliteConnection, reports: &[Report]) -> Result<B
     )
     .bind(json(&lanes)?)
     .fetch_all(&mut *connection)
-    .await?;
+    .await
+    .map_err(driver("record outcomes"))?;
     for row in &rows {
-        let id: i64 = row.try_get("id")?;
-        let token: Option<String> = row.try_get("claim_token")?;
-        let origin = parsed("lane", "origin", id, row.try_get("origin")?)?;
+        let id: i64 = get(row, "id")?;
+        let token: Option<String> = get(row, "claim_token")?;
+        let origin = parsed("lane", "origin", id, get(row, "origin")?)?;
         before.lanes.insert(LaneId(id), (token.map(ClaimToken), origin));
     }
     let positions: Vec<_> = reports
@@ -91,14 +93,15 @@ async fn rows_of(connection: &mut SqliteConnection, keys: &str) -> Result<BTreeM
     )
     .bind(keys)
     .fetch_all(connection)
-    .await?;
+    .await
+    .map_err(driver("record outcomes"))?;
     rows.iter()
         .map(|row| {
-            let lane: i64 = row.try_get("lane")?;
-            let position: u64 = unsigned("delivery", "position", lane, row.try_get("position")?)?;
+            let lane: i64 = get(row, "lane")?;
+            let position: u64 = unsigned("delivery", "position", lane, get(row, "position")?)?;
             let key = format!("lane {lane}, position {position}");
-            let state = parsed("delivery", "state", &key, row.try_get("state")?)?;
-            let attempts = unsigned("delivery", "attempts", &key, row.try_get("attempts")?)?;
+            let state = parsed("delivery", "state", &key, get(row, "state")?)?;
+            let attempts = unsigned("delivery", "attempts", &key, get(row, "attempts")?)?;
             Ok(((LaneId(lane), position), Row { state, attempts }))
         })
         .collect()
@@ -128,7 +131,7 @@ async fn write(connection: &mut SqliteConnection, after: &After<'_>) -> Result<(
     )
     .bind(json(&rows)?)
     .execute(&mut *connection)
-    .await?;
+    .await.map_err(driver("record outcomes"))?;
     if !after.peers.is_empty() {
         peers::put(connection, &after.peers).await?;
     }
@@ -151,20 +154,26 @@ async fn release(
             (report.lane.0, earliest.map_or(0, micros))
         })
         .collect();
-    let rows = sqlx::query(
-        "UPDATE lane SET claim_token = NULL, claim_until = NULL, queued_until = 0, \
-         next_due = (SELECT max(d.next_at, k.value ->> 1) FROM delivery d WHERE d.lane = lane.id \
-         AND d.state = 'pending' ORDER BY d.position LIMIT 1) \
-         FROM json_each(?1) k WHERE lane.id = k.value ->> 0 RETURNING lane.id, lane.next_due",
-    )
+    if ending.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let rows = sqlx::query(concat!(
+        "UPDATE lane SET claim_token = NULL, claim_until = NULL, next_due = max(n.next_due, n.earliest), \
+         sweep_at = coalesce(max(n.next_due, n.earliest), 0) \
+         FROM (SELECT lane.id, k.value ->> 1 AS earliest, ",
+        next_due!(),
+        " AS next_due FROM json_each(?1) k CROSS JOIN lane ON lane.id = k.value ->> 0) n \
+         WHERE lane.id = n.id RETURNING lane.id, lane.next_due"
+    ))
     .bind(json(&ending)?)
     .fetch_all(connection)
-    .await?;
+    .await
+    .map_err(driver("record outcomes"))?;
     let mut due = BTreeSet::new();
     for row in &rows {
-        let next_due: Option<i64> = row.try_get("next_due")?;
+        let next_due: Option<i64> = get(row, "next_due")?;
         if next_due.is_some_and(|next| next <= micros(now)) {
-            due.insert(LaneId(row.try_get("id")?));
+            due.insert(LaneId(get(row, "id")?));
         }
     }
     Ok(due)

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use fedsx_kernel::{follow::Relation, origin::Origin};
-use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{SqliteConnection, sqlite::SqliteRow};
 
-use super::row::{corrupt, json, origins, parsed};
-use crate::ledger::{RelationKey, Result};
+use super::row::{get, json, origins};
+use crate::ledger::{
+    RelationKey, Result, driver,
+    value::{corrupt, parsed},
+};
 
 pub(super) async fn of(
     connection: &mut SqliteConnection,
@@ -19,7 +22,8 @@ pub(super) async fn of(
     )
     .bind(json(&pairs)?)
     .fetch_all(connection)
-    .await?;
+    .await
+    .map_err(driver("read who follows"))?;
     rows.iter().map(decode).collect()
 }
 
@@ -33,7 +37,8 @@ pub(super) async fn with(
     )
     .bind(origins(peers)?)
     .fetch_all(connection)
-    .await?;
+    .await
+    .map_err(driver("read who follows"))?;
     rows.iter().map(decode).collect()
 }
 
@@ -56,25 +61,27 @@ pub(super) async fn put(
     )
     .bind(json(&kept)?)
     .execute(&mut *connection)
-    .await?;
+    .await
+    .map_err(driver("write who follows"))?;
     sqlx::query(
         "DELETE FROM relation WHERE (actor, follower) IN \
          (SELECT value ->> 0, value ->> 1 FROM json_each(?1))",
     )
     .bind(json(&gone)?)
     .execute(connection)
-    .await?;
+    .await
+    .map_err(driver("write who follows"))?;
     Ok(())
 }
 
 fn decode(row: &SqliteRow) -> Result<(RelationKey, Relation)> {
-    let actor: String = row.try_get("actor")?;
-    let follower: String = row.try_get("follower")?;
+    let actor: String = get(row, "actor")?;
+    let follower: String = get(row, "follower")?;
     let key = || format!("{actor} and {follower}");
-    let relation: &str = row.try_get("relation")?;
+    let relation: &str = get(row, "relation")?;
     let relation =
         serde_json::from_str(relation).map_err(|error| corrupt("relation", "relation", key(), error))?;
-    let origin = parsed("relation", "origin", key(), row.try_get("origin")?)?;
+    let origin = parsed("relation", "origin", key(), get(row, "origin")?)?;
     Ok((
         RelationKey {
             actor,

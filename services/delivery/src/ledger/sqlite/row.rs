@@ -1,23 +1,20 @@
-//! Between SQLite's values and ours.
+//! Between SQLite's rows and ours.
 
-use std::{fmt::Display, str::FromStr};
-
-use fedsx_kernel::{
-    delivery::peer::{Peer, Standing},
-    origin::Origin,
-};
-use jiff::Timestamp;
-use sqlx::{Row as _, sqlite::SqliteRow};
+use fedsx_kernel::{delivery::peer::Peer, origin::Origin};
+use sqlx::{ColumnIndex, Decode, Row as _, Sqlite as Db, Type, sqlite::SqliteRow};
 
 use crate::{
-    lane::{AddressKind, Lane, LaneId},
-    ledger::{LedgerError, Result},
+    lane::{Lane, LaneId},
+    ledger::{
+        Result, driver,
+        value::{kind, maybe_time, parsed, standing},
+    },
 };
 
 /// The columns that [`lane`] reads, of a table named `l`.
 macro_rules! lane_columns {
     () => {
-        "l.id, l.actor, l.kind, l.address, l.origin"
+        "l.id, l.actor, l.kind, l.address, l.origin, l.replay"
     };
 }
 /// The columns that [`peer`] reads, of a table named `o`.
@@ -27,120 +24,50 @@ macro_rules! peer_columns {
          o.hold_until, o.next_probe"
     };
 }
-pub(super) use {lane_columns, peer_columns};
-
-/// A number of ours as SQLite keeps it. Bounds that callers give may lie beyond; nothing stored does.
-pub(super) fn integer(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
+/// When the lane of the row that is updated is due, by its pending deliveries: where order holds, when the first is.
+macro_rules! next_due {
+    () => {
+        "CASE WHEN lane.replay THEN (SELECT min(d.next_at) FROM delivery d WHERE d.lane = lane.id \
+         AND d.state = 'pending') ELSE (SELECT d.next_at FROM delivery d WHERE d.lane = lane.id \
+         AND d.state = 'pending' ORDER BY d.position LIMIT 1) END"
+    };
 }
+pub(super) use {lane_columns, next_due, peer_columns};
 
-/// A time as SQLite keeps it.
-pub(super) fn micros(time: Timestamp) -> i64 {
-    time.as_microsecond()
-}
-
-/// A time that may be none.
-pub(super) fn maybe_micros(time: Option<Timestamp>) -> Option<i64> {
-    time.map(micros)
-}
-
-/// Names what is corrupt.
-pub(super) fn corrupt(
-    table: &'static str,
-    column: &'static str,
-    key: impl Display,
-    problem: impl Display,
-) -> LedgerError {
-    LedgerError::Corrupt {
-        table,
-        column,
-        key: key.to_string(),
-        problem: problem.to_string(),
-    }
-}
-
-/// A stored position or count.
-pub(super) fn unsigned<T: TryFrom<i64>>(
-    table: &'static str,
-    column: &'static str,
-    key: impl Display,
-    number: i64,
-) -> Result<T> {
-    T::try_from(number).map_err(|_| corrupt(table, column, key, number))
-}
-
-/// A stored time.
-pub(super) fn time(
-    table: &'static str,
-    column: &'static str,
-    key: impl Display,
-    micros: i64,
-) -> Result<Timestamp> {
-    Timestamp::from_microsecond(micros).map_err(|error| corrupt(table, column, key, error))
-}
-
-/// A stored time that may be null.
-pub(super) fn maybe_time(
-    table: &'static str,
-    column: &'static str,
-    key: impl Display,
-    micros: Option<i64>,
-) -> Result<Option<Timestamp>> {
-    micros.map(|micros| time(table, column, key, micros)).transpose()
-}
-
-/// A stored text that means something.
-pub(super) fn parsed<T: FromStr<Err: Display>>(
-    table: &'static str,
-    column: &'static str,
-    key: impl Display,
-    text: &str,
-) -> Result<T> {
-    text.parse()
-        .map_err(|error: T::Err| corrupt(table, column, key, error))
+/// A column's value.
+pub(super) fn get<'r, T>(row: &'r SqliteRow, column: &'static str) -> Result<T>
+where
+    T: Decode<'r, Db> + Type<Db>,
+    &'static str: ColumnIndex<SqliteRow>,
+{
+    row.try_get(column).map_err(driver("read a row"))
 }
 
 /// A lane, from [`lane_columns`] or the columns of that name.
 pub(super) fn lane(row: &SqliteRow) -> Result<Lane> {
-    let id: i64 = row.try_get("id")?;
-    let kind: &str = row.try_get("kind")?;
+    let id: i64 = get(row, "id")?;
     Ok(Lane {
         id: LaneId(id),
-        actor: row.try_get("actor")?,
-        kind: AddressKind::parse(kind).ok_or_else(|| corrupt("lane", "kind", id, kind))?,
-        address: row.try_get("address")?,
-        origin: parsed("lane", "origin", id, row.try_get("origin")?)?,
+        actor: get(row, "actor")?,
+        kind: kind(id, get(row, "kind")?)?,
+        address: get(row, "address")?,
+        origin: parsed("lane", "origin", id, get(row, "origin")?)?,
+        replay: get(row, "replay")?,
     })
 }
 
 /// An origin and its standing, from [`peer_columns`].
 pub(super) fn peer(row: &SqliteRow) -> Result<(Origin, Peer)> {
-    let key: &str = row.try_get("origin")?;
-    let at = |column: &'static str| -> Result<Option<Timestamp>> {
-        maybe_time("origin", column, key, row.try_get(column)?)
-    };
-    let missing = |column: &'static str| corrupt("origin", column, key, "null");
-    let position = || -> Result<u64> {
-        let position: Option<i64> = row.try_get("at")?;
-        unsigned(
-            "origin",
-            "position",
-            key,
-            position.ok_or_else(|| missing("position"))?,
-        )
-    };
-    let standing = match row.try_get("standing")? {
-        "live" => Standing::Live,
-        "catching_up" => Standing::CatchingUp { at: position()? },
-        "parked" => Standing::Parked {
-            at: position()?,
-            since: at("parked_since")?.ok_or_else(|| missing("parked_since"))?,
-            next_probe: at("next_probe")?.ok_or_else(|| missing("next_probe"))?,
-        },
-        other => return Err(corrupt("origin", "state", key, other)),
-    };
+    let key: &str = get(row, "origin")?;
+    let at = |column: &'static str| maybe_time("origin", column, key, get(row, column)?);
     let peer = Peer {
-        standing,
+        standing: standing(
+            key,
+            get(row, "standing")?,
+            get(row, "at")?,
+            get(row, "parked_since")?,
+            get(row, "next_probe")?,
+        )?,
         failing_since: at("failing_since")?,
         alive_at: at("alive_at")?,
         hold_until: at("hold_until")?,
@@ -150,7 +77,7 @@ pub(super) fn peer(row: &SqliteRow) -> Result<(Origin, Peer)> {
 
 /// Values as a JSON array, to be spread with `json_each`: one parameter whatever their number.
 pub(super) fn json<T: serde::Serialize>(values: &T) -> Result<String> {
-    serde_json::to_string(values).map_err(|error| LedgerError::Database(sqlx::Error::Encode(error.into())))
+    serde_json::to_string(values).map_err(driver("write parameters"))
 }
 
 /// Origins' names as a JSON array.

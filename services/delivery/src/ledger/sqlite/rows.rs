@@ -5,12 +5,12 @@ use jiff::Timestamp;
 use sqlx::SqliteConnection;
 
 use super::{
-    claim,
-    row::{integer, json, micros},
+    candidates::{candidate_columns, queue},
+    row::{json, next_due},
 };
 use crate::{
     broker::Due,
-    ledger::{NewDelivery, Result},
+    ledger::{NewDelivery, Result, driver, integer, value::micros},
 };
 
 /// Rows of one statement: some 500 bytes of JSON each.
@@ -63,7 +63,8 @@ async fn insert_chunk(
     ))
     .bind(&rows)
     .execute(&mut *connection)
-    .await?;
+    .await
+    .map_err(driver("write deliveries"))?;
     sqlx::query(concat!(
         spread!(),
         "INSERT INTO lane (actor, kind, address, origin) SELECT DISTINCT actor, kind, address, origin \
@@ -71,38 +72,43 @@ async fn insert_chunk(
     ))
     .bind(&rows)
     .execute(&mut *connection)
-    .await?;
+    .await
+    .map_err(driver("write deliveries"))?;
     sqlx::query(concat!(
         spread!(),
         "INSERT INTO delivery (lane, position, cid, state, next_at, trace) \
          SELECT l.id, n.position, n.cid, 'pending', ?2, n.trace \
-         FROM new n CROSS JOIN lane l ON l.actor = n.actor AND l.address = n.address \
+         FROM new n CROSS JOIN lane l ON l.actor = n.actor AND l.address = n.address AND NOT l.replay \
          WHERE true ON CONFLICT DO NOTHING"
     ))
     .bind(&rows)
     .bind(micros(now))
     .execute(&mut *connection)
-    .await?;
+    .await
+    .map_err(driver("write deliveries"))?;
     sqlx::query(concat!(
         spread!(),
         "UPDATE lane SET next_due = ?2 FROM new n WHERE lane.actor = n.actor AND lane.address = n.address \
-         AND lane.next_due IS NULL AND EXISTS (SELECT 1 FROM delivery d WHERE d.lane = lane.id \
+         AND NOT lane.replay AND lane.next_due IS NULL AND EXISTS (SELECT 1 FROM delivery d WHERE d.lane = lane.id \
          AND d.state = 'pending')"
     ))
     .bind(&rows)
     .bind(micros(now))
     .execute(&mut *connection)
-    .await?;
+    .await.map_err(driver("write deliveries"))?;
     let lanes = sqlx::query(concat!(
         spread!(),
-        "SELECT DISTINCT l.id, l.origin, l.claim_until, l.next_due FROM new n CROSS JOIN lane l \
-         ON l.actor = n.actor AND l.address = n.address WHERE l.queued_until <= ?2"
+        "SELECT DISTINCT ",
+        candidate_columns!(),
+        " FROM new n CROSS JOIN lane l ON l.actor = n.actor AND l.address = n.address AND NOT l.replay \
+         WHERE l.sweep_at <= ?2"
     ))
     .bind(&rows)
     .bind(micros(now))
     .fetch_all(&mut *connection)
-    .await?;
-    claim::queue(connection, &lanes, now).await
+    .await
+    .map_err(driver("write deliveries"))?;
+    queue(connection, &lanes, now).await
 }
 
 pub(super) async fn end_pending(
@@ -123,13 +129,16 @@ pub(super) async fn end_pending(
     .bind(cause)
     .bind(micros(now))
     .execute(&mut *connection)
-    .await?;
-    sqlx::query(
-        "UPDATE lane SET next_due = (SELECT d.next_at FROM delivery d WHERE d.lane = lane.id \
-         AND d.state = 'pending' ORDER BY d.position LIMIT 1) WHERE origin = ?1",
-    )
+    .await
+    .map_err(driver("write deliveries"))?;
+    sqlx::query(concat!(
+        "UPDATE lane SET sweep_at = 0, next_due = ",
+        next_due!(),
+        " WHERE origin = ?1 AND next_due IS NOT NULL"
+    ))
     .bind(origin.as_str())
     .execute(connection)
-    .await?;
+    .await
+    .map_err(driver("write deliveries"))?;
     Ok(())
 }

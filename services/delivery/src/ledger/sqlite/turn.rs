@@ -12,10 +12,10 @@ use fedsx_kernel::{
 use jiff::Timestamp;
 use sqlx::{Sqlite as Db, Transaction};
 
-use super::{Sqlite, lease, members, peers, relations, row::integer, rows};
+use super::{Sqlite, lease, members, peers, relations, rows};
 use crate::{
     broker::Due,
-    ledger::{Audience, Cursor, Members, NewDelivery, RelationKey, Result, Turn, Turns},
+    ledger::{Audience, Cursor, Members, NewDelivery, RelationKey, Result, Turn, Turns, driver, integer},
 };
 
 #[async_trait]
@@ -87,6 +87,11 @@ impl Turn for SqliteTurn {
         peers::read(&mut self.transaction, origins).await
     }
 
+    async fn lock_peer(&mut self, origin: &Origin) -> Result<Peer> {
+        let mut peers = peers::read(&mut self.transaction, std::slice::from_ref(origin)).await?;
+        Ok(peers.remove(origin).unwrap_or(Peer::LIVE))
+    }
+
     async fn put_peers(&mut self, peers: &BTreeMap<Origin, Peer>) -> Result<()> {
         peers::put(&mut self.transaction, peers).await
     }
@@ -117,12 +122,13 @@ impl Turn for SqliteTurn {
         sqlx::query("UPDATE cursor SET position = ?1")
             .bind(integer(position))
             .execute(&mut *self.transaction)
-            .await?;
+            .await
+            .map_err(driver("move the cursor"))?;
         self.cursor.position = position;
         Ok(())
     }
 
     async fn commit(self: Box<Self>) -> Result<()> {
-        Ok(self.transaction.commit().await?)
+        self.transaction.commit().await.map_err(driver("commit a turn"))
     }
 }

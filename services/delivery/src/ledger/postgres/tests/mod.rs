@@ -1,0 +1,60 @@
+mod chaos;
+mod locks;
+mod plans;
+mod processes;
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use fedsx_runtime::clock::ManualClock;
+use fedsx_testing::postgres::Database;
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use super::*;
+use crate::{
+    lane::LaneId,
+    ledger::{Ledger, NewDelivery, Turns as _, conformance},
+};
+
+/// Nothing takes so long unless it waits for what it must not wait for.
+const SOON: Duration = Duration::from_secs(2);
+
+#[tokio::test]
+async fn it_conforms() {
+    let databases = Mutex::new(Vec::new());
+    conformance::run(|clock: ManualClock| {
+        let databases = &databases;
+        async move {
+            let database = Database::create().await;
+            let ledger = open(database.url()).await.unwrap();
+            databases.lock().unwrap().push(database);
+            Arc::new(ledger.with_clock(Arc::new(clock))) as Arc<dyn Ledger>
+        }
+    })
+    .await;
+}
+
+/// A database and a ledger in it.
+async fn fresh() -> (Database, Postgres) {
+    let database = Database::create().await;
+    let ledger = open(database.url()).await.unwrap();
+    (database, ledger)
+}
+
+/// Writes rows, answering the lanes to be told of.
+async fn insert(ledger: &Postgres, rows: &[NewDelivery]) -> Vec<LaneId> {
+    let mut turn = ledger.turn().await.unwrap();
+    let due = turn.insert(rows).await.unwrap();
+    turn.commit().await.unwrap();
+    conformance::lanes(&due)
+}
+
+/// Runs statements that are no store's.
+async fn execute(connection: &mut PgConnection, sql: &str) {
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
+        .execute(connection)
+        .await
+        .unwrap();
+}
