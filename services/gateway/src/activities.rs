@@ -8,7 +8,6 @@ use axum::{
     response::Response,
 };
 use fedsx_kernel::cid::Cid;
-use fedsx_proto::v1::Entry;
 use fedsx_runtime::code::{Code, Refusal};
 use http::{HeaderMap, HeaderValue, header};
 
@@ -46,23 +45,20 @@ pub(crate) async fn one(
         .and_then(|Path(cid)| cid.parse().ok())
         .ok_or_else(unknown)?;
     let entry = app.log.by_cid(&cid).await?.ok_or_else(unknown)?;
-    let (parts, _) = request.into_parts();
+    let media = media::preferred(request.headers(), &Media::DOCUMENT);
     if entry.public {
-        return Ok(answer(&parts.headers, Keep::Forever, entry));
+        return Ok(media::answer(media, Keep::Forever, entry.body));
     }
-    let signed = SignedRequest::new(&app.settings.origin, &parts);
+    let (parts, _) = request.into_parts();
+    let signed = SignedRequest::new(&app.settings.origin, parts);
     if !reader::may_read(&app, &signed, &entry).await? {
         return Err(unknown());
     }
-    let mut response = answer(&parts.headers, Keep::Private, entry);
+    let mut response = media::answer(media, Keep::Private, entry.body);
     response
         .headers_mut()
         .append(header::VARY, HeaderValue::from_static("Signature"));
     Ok(response)
-}
-
-fn answer(headers: &HeaderMap, keep: Keep, entry: Entry) -> Response {
-    media::answer(media::preferred(headers, &Media::DOCUMENT), keep, entry.body)
 }
 
 /// The same for what there is not and for what is not the reader's to see.

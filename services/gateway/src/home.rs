@@ -14,9 +14,6 @@ pub(crate) fn page(origin: &Origin, actor: &Value) -> String {
         ("/followers", "who follows the domain"),
         ("/following", "whom the domain follows"),
         ("/nodeinfo/2.1", "NodeInfo"),
-        ("/healthz", "health"),
-        ("/readyz", "readiness"),
-        ("/metrics", "metrics"),
     ];
     let items: String = links
         .iter()

@@ -11,7 +11,6 @@ mod activities;
 mod actors;
 mod collections;
 mod discovery;
-mod health;
 mod home;
 mod inbox;
 mod limit;
@@ -23,6 +22,7 @@ mod objects;
 mod peers;
 mod problem;
 mod quota;
+mod ready;
 mod router;
 mod settings;
 mod signed_request;
@@ -32,20 +32,28 @@ mod views;
 use std::sync::Arc;
 
 use axum::Router;
-use fedsx_runtime::{Context, fetch::Fetcher, token::Credentials, transport::MAX_MESSAGE};
-use tonic::{service::interceptor::InterceptedService, transport::Channel};
+use fedsx_runtime::{
+    Context,
+    fetch::Fetcher,
+    transport::{Authorised, MAX_MESSAGE},
+};
 
 use crate::{
-    inbox::budget::Budget, limit::Limits, log::Log, measure::Measures, peers::Peers, quota::StrangerQuota,
+    inbox::{budget::Budget, standing::Standings},
+    limit::Limits,
+    local_actor::Seen,
+    log::Log,
+    measure::Measures,
+    peers::Peers,
+    quota::StrangerQuota,
     views::Views,
 };
 pub use settings::{Rate, Settings};
 
 /// A client of the log.
-pub type LogClient = fedsx_proto::v1::log_client::LogClient<InterceptedService<Channel, Credentials>>;
+pub type LogClient = fedsx_proto::v1::log_client::LogClient<Authorised>;
 /// A client of the projection.
-pub type ProjectionClient =
-    fedsx_proto::v1::projection_client::ProjectionClient<InterceptedService<Channel, Credentials>>;
+pub type ProjectionClient = fedsx_proto::v1::projection_client::ProjectionClient<Authorised>;
 
 /// The gateway cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +69,8 @@ struct Gateway {
     log: Log,
     views: Views,
     peers: Peers,
+    standings: Standings,
+    local_actors: Seen,
     limits: Limits,
     quota: StrangerQuota,
     bodies: Budget,
@@ -72,6 +82,9 @@ type App = Arc<Gateway>;
 
 /// Makes the gateway of a domain. The clients carry the gateway's role; the router wants the client's address as
 /// `ConnectInfo<SocketAddr>` in a request's extensions, and counts all clients as one where it is missing.
+///
+/// What the gateway needs of others is told to `context.readiness` every two seconds (parts `log` and `projection`);
+/// until the first answers it is not ready. Its tasks end with `context.shutdown`.
 ///
 /// # Errors
 /// [`StartError`] where the metrics are registered already.
@@ -86,6 +99,7 @@ pub async fn start(
     let log = Log::new(
         log.max_decoding_message_size(MAX_MESSAGE)
             .max_encoding_message_size(MAX_MESSAGE),
+        measures.appends.clone(),
     );
     let projection = projection
         .max_decoding_message_size(MAX_MESSAGE)
@@ -101,6 +115,8 @@ pub async fn start(
         views: Views::new(projection, log.clone()),
         log,
         peers,
+        standings: Standings::default(),
+        local_actors: Seen::default(),
         limits: Limits::new(&settings),
         quota: StrangerQuota::new(settings.stranger_quota),
         bodies: Budget::new(settings.body_budget, settings.client_body_budget),
@@ -108,6 +124,8 @@ pub async fn start(
         settings,
         context,
     });
+    ready::begin(&app.context.readiness);
+    app.context.shutdown.spawn(ready::keep(app.clone()));
     app.context.shutdown.spawn(limit::housekeeping(app.clone()));
     Ok(router::router(app))
 }

@@ -1,10 +1,14 @@
 //! Our own actors, as a path names them.
 
+use std::{sync::Arc, time::Duration};
+
 use axum::{
     extract::{FromRequestParts, RawPathParams},
     http::request::Parts,
 };
 use fedsx_runtime::code::{Code, Refusal};
+use moka::future::Cache;
+use serde::de::IgnoredAny;
 
 use crate::{
     App,
@@ -14,6 +18,10 @@ use crate::{
 
 /// Longest name that is looked for. Bytes.
 const MAX_NAME: usize = 64;
+/// An actor that was seen is believed to exist for so long.
+const BELIEVED: Duration = Duration::from_secs(30);
+/// Actors that are remembered as seen.
+const MAX_SEEN: u64 = 10_000;
 
 /// The id of the local actor that a path names: `/actors/alice/…`, or the base where it names none. Whether there is
 /// such an actor is not known yet.
@@ -38,6 +46,57 @@ impl FromRequestParts<App> for LocalActor {
         let name = name.filter(|name| is_name(name)).ok_or_else(unknown)?;
         Ok(Self(origin.actor(name)))
     }
+}
+
+/// Local actors that were seen to exist a while ago.
+#[derive(Debug)]
+pub(crate) struct Seen(Cache<String, ()>);
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self(
+            Cache::builder()
+                .max_capacity(MAX_SEEN)
+                .time_to_live(BELIEVED)
+                .build(),
+        )
+    }
+}
+
+/// Why an actor was not seen.
+#[derive(Clone)]
+enum Unseen {
+    Missing,
+    Unknown(Refusal),
+}
+
+/// Whether there is an actor with this id; of one that was just created too, as long as the view catches up.
+pub(crate) async fn exists(app: &App, actor: &str) -> Result<bool, Refusal> {
+    Ok(is_seen(app, actor).await? || exists_at(app, actor, app.log.head().await?).await?)
+}
+
+/// Whether there is an actor with this id, as the view says just now or said a while ago; those who ask at the same time
+/// share one answer.
+pub(crate) async fn is_seen(app: &App, actor: &str) -> Result<bool, Refusal> {
+    let look = async {
+        match exists_at(app, actor, 0).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Unseen::Missing),
+            Err(refusal) => Err(Unseen::Unknown(refusal)),
+        }
+    };
+    let seen = app.local_actors.0.try_get_with_by_ref(actor, look).await;
+    match seen.map_err(Arc::unwrap_or_clone) {
+        Ok(()) => Ok(true),
+        Err(Unseen::Missing) => Ok(false),
+        Err(Unseen::Unknown(refusal)) => Err(refusal),
+    }
+}
+
+/// Whether there is an actor with this id, as a view says that has applied this position.
+pub(crate) async fn exists_at(app: &App, actor: &str, at_least: u64) -> Result<bool, Refusal> {
+    let row = app.views.row_at::<IgnoredAny>(ACTORS, actor, at_least).await?;
+    Ok(row.is_some())
 }
 
 /// Whether an actor could have this name; what cannot is not asked for.

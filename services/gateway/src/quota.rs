@@ -1,12 +1,17 @@
 //! How many bytes are stored for origins that nobody here follows.
 //!
-//! The count is exact within one gateway's life and kept in the log's kv (space `peer-bytes`), written with each
-//! append in its own transaction. Several gateways write the same key without asking each other, so that the stored
-//! count may fall behind by what they accepted at the same time: a quota guards the disk, it is no ledger.
+//! One count for each origin in the log's kv (space `peer-bytes`), which all gateways of the domain share: a gateway takes
+//! a grant from it by compare-and-set, a 1024th of the quota at a time or what one activity needs, and counts that off in
+//! memory. So the quota is never exceeded, however many gateways there are, and an append under it asks for nothing. What a
+//! gateway has been granted and does not need it gives back when the origin is silent, and when it stops; what one that was
+//! killed held stays counted.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -18,30 +23,60 @@ use moka::future::Cache;
 use crate::log::Log;
 
 const SPACE: &str = "peer-bytes";
-/// Origins whose count is held in memory.
+/// Origins whose grants are held in memory.
 const MAX_ORIGINS: u64 = 10_000;
+/// A grant is a quota's so many-th part.
+const GRANTS: u64 = 1024;
+/// An origin that has been silent for so long needs no grant.
+const IDLE: Duration = Duration::from_secs(10 * 60);
+/// How often a grant is asked for where other gateways ask at the same time.
+const ATTEMPTS: usize = 8;
 
-/// The counts of a gateway.
+/// The quotas that a gateway draws from.
 #[derive(Debug)]
 pub(crate) struct StrangerQuota {
     limit: u64,
-    used: Cache<Origin, Arc<AtomicU64>>,
+    accounts: Cache<Origin, Arc<Account>>,
+    /// Grants of origins that were silent.
+    unneeded: Unneeded,
+}
+
+type Unneeded = Arc<Mutex<Vec<(Origin, u64)>>>;
+
+/// What a gateway holds of an origin's quota.
+#[derive(Debug, Default)]
+struct Account {
+    /// Bytes of the grants that no activity has taken.
+    left: AtomicU64,
+    /// One grant is asked for at a time.
+    asking: tokio::sync::Mutex<()>,
 }
 
 /// Bytes taken from a quota; given back when dropped, unless they were stored.
 #[derive(Debug)]
 pub(crate) struct Reservation {
-    used: Arc<AtomicU64>,
+    account: Arc<Account>,
     bytes: u64,
-    /// What is to be written with the append.
-    pub(crate) change: KvChange,
 }
 
 impl StrangerQuota {
     pub(crate) fn new(limit: u64) -> Self {
+        let unneeded = Unneeded::default();
+        let collected = unneeded.clone();
+        let accounts = Cache::builder()
+            .max_capacity(MAX_ORIGINS)
+            .time_to_idle(IDLE)
+            .eviction_listener(move |origin: Arc<Origin>, account: Arc<Account>, _| {
+                let bytes = account.left.swap(0, Ordering::Relaxed);
+                if bytes > 0 {
+                    lock(&collected).push((Origin::clone(&origin), bytes));
+                }
+            })
+            .build();
         Self {
             limit,
-            used: Cache::new(MAX_ORIGINS),
+            accounts,
+            unneeded,
         }
     }
 
@@ -55,27 +90,95 @@ impl StrangerQuota {
         origin: &Origin,
         bytes: u64,
     ) -> Result<Reservation, Refusal> {
-        let load = async {
-            let stored = log.kv(SPACE, origin.as_str()).await?;
-            Ok::<_, Refusal>(Arc::new(AtomicU64::new(stored.as_deref().map_or(0, parse))))
-        };
-        let used = self
-            .used
-            .try_get_with_by_ref(origin, load)
-            .await
-            .map_err(|refusal| (*refusal).clone())?;
-        let before = used
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-                used.checked_add(bytes).filter(|sum| *sum <= self.limit)
+        let account = self
+            .accounts
+            .get_with_by_ref(origin, async { Arc::default() })
+            .await;
+        if !account.take(bytes) {
+            let _turn = account.asking.lock().await;
+            if !account.take(bytes) {
+                self.ask(log, origin, &account, bytes).await?;
+            }
+        }
+        Ok(Reservation { account, bytes })
+    }
+
+    /// Asks for a grant and takes bytes from it at once.
+    async fn ask(&self, log: &Log, origin: &Origin, account: &Account, bytes: u64) -> Result<(), Refusal> {
+        let held = account.left.swap(0, Ordering::Relaxed);
+        let missing = bytes.saturating_sub(held);
+        let granted = self
+            .change(log, origin, |used| {
+                let free = self.limit.saturating_sub(used);
+                let grant = missing.max(self.limit / GRANTS).min(free);
+                (grant >= missing).then_some(used.saturating_add(grant))
             })
-            .map_err(|_| exceeded(origin, self.limit))?;
-        let change = KvChange {
-            space: SPACE.to_owned(),
-            key: origin.to_string(),
-            value: Some(Bytes::from(before.saturating_add(bytes).to_string())),
-            expected_version: None,
+            .await;
+        // Whatever became of it, what is held stays held.
+        let left = match &granted {
+            Ok(Some((before, after))) => held + (after - before) - bytes,
+            Ok(None) | Err(_) => held,
         };
-        Ok(Reservation { used, bytes, change })
+        account.left.fetch_add(left, Ordering::Relaxed);
+        granted?.map(drop).ok_or_else(|| exceeded(origin, self.limit))
+    }
+
+    /// Changes the shared count; the count before and after, or none where `next` wants no change.
+    async fn change(
+        &self,
+        log: &Log,
+        origin: &Origin,
+        next: impl Fn(u64) -> Option<u64>,
+    ) -> Result<Option<(u64, u64)>, Refusal> {
+        for _ in 0..ATTEMPTS {
+            let stored = log.kv(SPACE, origin.as_str()).await?;
+            let before = stored.as_ref().map_or(0, |item| parse(&item.value));
+            let Some(after) = next(before) else {
+                return Ok(None);
+            };
+            let change = KvChange {
+                space: SPACE.to_owned(),
+                key: origin.to_string(),
+                value: Some(Bytes::from(after.to_string())),
+                expected_version: Some(stored.map_or(0, |item| item.version)),
+            };
+            if log.change_kv(change).await? {
+                return Ok(Some((before, after)));
+            }
+        }
+        Err(Refusal::new(
+            Code::Unavailable,
+            "the origin's quota is asked for by many at once",
+        ))
+    }
+
+    /// Gives back what origins that have fallen silent were granted.
+    pub(crate) async fn give_back_idle(&self, log: &Log) {
+        self.accounts.run_pending_tasks().await;
+        let unneeded = std::mem::take(&mut *lock(&self.unneeded));
+        for (origin, bytes) in unneeded {
+            let less = |used: u64| Some(used.saturating_sub(bytes));
+            if let Err(refusal) = self.change(log, &origin, less).await {
+                tracing::debug!(%origin, bytes, error = %refusal, "a grant could not be given back");
+                lock(&self.unneeded).push((origin, bytes));
+            }
+        }
+    }
+
+    /// Gives back everything that is left.
+    pub(crate) async fn give_back_all(&self, log: &Log) {
+        self.accounts.invalidate_all();
+        self.give_back_idle(log).await;
+    }
+}
+
+impl Account {
+    fn take(&self, bytes: u64) -> bool {
+        self.left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                left.checked_sub(bytes)
+            })
+            .is_ok()
     }
 }
 
@@ -88,11 +191,15 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.used.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.account.left.fetch_add(self.bytes, Ordering::Relaxed);
     }
 }
 
-/// A count that cannot be read starts anew: the next append writes it.
+fn lock(unneeded: &Unneeded) -> std::sync::MutexGuard<'_, Vec<(Origin, u64)>> {
+    unneeded.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A count that cannot be read starts anew: the next grant writes it.
 fn parse(stored: &[u8]) -> u64 {
     std::str::from_utf8(stored)
         .ok()
@@ -118,15 +225,17 @@ mod tests {
 
     #[test]
     fn what_was_not_stored_is_given_back() {
-        let used = Arc::new(AtomicU64::new(15));
-        let reservation = |bytes| Reservation {
-            used: used.clone(),
-            bytes,
-            change: KvChange::default(),
+        let account = Arc::new(Account::default());
+        account.left.store(15, Ordering::Relaxed);
+        let reserve = |bytes| {
+            account.take(bytes).then(|| Reservation {
+                account: account.clone(),
+                bytes,
+            })
         };
-        drop(reservation(10));
-        assert_eq!(used.load(Ordering::Relaxed), 5);
-        reservation(5).keep();
-        assert_eq!(used.load(Ordering::Relaxed), 5);
+        assert!(reserve(16).is_none());
+        drop(reserve(10).unwrap());
+        reserve(5).unwrap().keep();
+        assert_eq!(account.left.load(Ordering::Relaxed), 10);
     }
 }

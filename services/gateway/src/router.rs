@@ -10,7 +10,7 @@ use crate::{
     App, activities, actors,
     collections::{follows, outbox},
     discovery::{nodeinfo, webfinger},
-    health, inbox, limit, measure, objects,
+    inbox, limit, measure, objects,
     problem::Problem,
 };
 
@@ -18,10 +18,6 @@ use crate::{
 pub(crate) fn router(app: App) -> Router {
     public()
         .route_layer(middleware::from_fn_with_state(app.clone(), limit::by_client))
-        // For those who run the domain: what is limited above is never what a probe waits for.
-        .route("/healthz", get(health::live))
-        .route("/readyz", get(health::ready))
-        .route("/metrics", get(health::metrics))
         .fallback(async || Problem::new(Code::NotFound, "there is nothing at this path"))
         .method_not_allowed_fallback(async || {
             Problem::new(

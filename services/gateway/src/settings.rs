@@ -42,11 +42,14 @@ pub struct Settings {
     pub client_address_header: Option<HeaderName>,
     /// Requests of one client address (IPv6: one /64); none: no limit.
     pub client_rate: Option<Rate>,
-    /// Verified activities of one origin; none: no limit.
+    /// Requests of one client address under way at once; one beyond it is answered 429.
+    pub client_requests: usize,
+    /// Activities of one origin that it sends itself, by its HTTP signature; and once more those that pass by their proof
+    /// alone. None: no limit.
     pub origin_rate: Option<Rate>,
     /// Our own fetches to one origin, whoever caused them; none: no limit.
     pub fetch_rate: Option<Rate>,
-    /// What is stored altogether for an origin that nobody here follows. Bytes.
+    /// What is stored altogether for an origin that nobody here follows, by however many gateways. Bytes.
     pub stranger_quota: u64,
     /// A body must have arrived within this time.
     pub body_timeout: Duration,
@@ -65,6 +68,7 @@ impl Settings {
             trusted_origins: BTreeSet::new(),
             client_address_header: None,
             client_rate: Some(Rate::new(1000, 4000)),
+            client_requests: 256,
             origin_rate: Some(Rate::new(1000, 4000)),
             fetch_rate: Some(Rate::new(20, 100)),
             stranger_quota: 64 << 20,

@@ -1,37 +1,47 @@
 //! An HTTP request as its signature covers it.
 
+use std::borrow::Cow;
+
 use fedsx_kernel::{
     http_signature::rfc9421::{self, Candidate, SignatureError},
     key::VerifyingKey,
     origin::Origin,
 };
 use fedsx_runtime::code::{Code, Refusal};
-use http::{HeaderMap, Uri, request::Parts};
+use http::{HeaderMap, Method, Uri, request::Parts};
 
-/// The parts of a request that a signature may cover, owned.
+use crate::limit::Client;
+
+/// The parts of a request that a signature may cover, and whom it comes from.
 #[derive(Debug, Clone)]
 pub(crate) struct SignedRequest {
-    method: String,
+    method: Method,
     target_uri: String,
-    headers: Vec<(String, String)>,
+    headers: HeaderMap,
+    pub(crate) client: Client,
 }
 
 impl SignedRequest {
     /// Reads a request; its target derives from the configured origin.
-    pub(crate) fn new(origin: &Origin, parts: &Parts) -> Self {
+    pub(crate) fn new(origin: &Origin, parts: Parts) -> Self {
         Self {
-            method: parts.method.to_string(),
             target_uri: target_uri(origin, &parts.uri),
-            headers: fields(&parts.headers),
+            client: Client::of(&parts.extensions),
+            method: parts.method,
+            headers: parts.headers,
         }
     }
 
-    /// The value of a field, several lines joined.
-    pub(crate) fn field(&self, name: &str) -> Option<&str> {
-        self.headers
+    /// The value of a field, several lines joined (RFC 9421, section 2.1). What is no text counts as missing.
+    pub(crate) fn field(&self, name: &str) -> Option<Cow<'_, str>> {
+        let mut lines = self
+            .headers
+            .get_all(name)
             .iter()
-            .find(|(field, _)| field == name)
-            .map(|(_, value)| value.as_str())
+            .filter_map(|line| line.to_str().ok())
+            .map(str::trim);
+        let first = lines.next()?;
+        Some(lines.fold(Cow::Borrowed(first), |joined, line| joined + ", " + line))
     }
 
     /// Whether it claims to be signed at all.
@@ -46,7 +56,7 @@ impl SignedRequest {
     pub(crate) fn candidate(&self, now: i64, with_body: bool) -> Result<Option<Candidate>, Refusal> {
         let parsed = match (self.field("signature-input"), self.field("signature")) {
             (None, None) => return Ok(None),
-            (Some(input), Some(signature)) => rfc9421::parse(input, signature),
+            (Some(input), Some(signature)) => rfc9421::parse(&input, &signature),
             // draft-cavage has no Signature-Input; it is not verified here.
             (None, _) => Err(SignatureError::Malformed(
                 "Signature-Input is missing (RFC 9421)".to_owned(),
@@ -71,10 +81,10 @@ impl SignedRequest {
         let headers: Vec<(&str, &str)> = self
             .headers
             .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .filter_map(|(name, line)| Some((name.as_str(), line.to_str().ok()?)))
             .collect();
         let request = rfc9421::Request {
-            method: &self.method,
+            method: self.method.as_str(),
             target_uri: &self.target_uri,
             headers: &headers,
         };
@@ -99,23 +109,6 @@ fn target_uri(origin: &Origin, uri: &Uri) -> String {
     )
 }
 
-/// Fields by lower-case name, the values of one name joined (RFC 9421, section 2.1). What is no text cannot be covered.
-fn fields(headers: &HeaderMap) -> Vec<(String, String)> {
-    let names = headers.keys().map(|name| {
-        let values: Vec<&str> = headers
-            .get_all(name)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .map(str::trim)
-            .collect();
-        (name.as_str().to_owned(), values)
-    });
-    names
-        .filter(|(_, values)| !values.is_empty())
-        .map(|(name, values)| (name, values.join(", ")))
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use http::Request;
@@ -130,7 +123,7 @@ mod tests {
                 .header("host", "evil.example"),
         );
         let (parts, ()) = builder.body(()).unwrap().into_parts();
-        SignedRequest::new(&"https://blog.example".parse().unwrap(), &parts)
+        SignedRequest::new(&"https://blog.example".parse().unwrap(), parts)
     }
 
     #[test]
@@ -144,7 +137,7 @@ mod tests {
     #[test]
     fn several_lines_of_a_field_are_one_value() {
         let request = request(|request| request.header("X-A", " 1").header("x-a", "2 "));
-        assert_eq!(request.field("x-a"), Some("1, 2"));
+        assert_eq!(request.field("x-a").as_deref(), Some("1, 2"));
     }
 
     #[test]

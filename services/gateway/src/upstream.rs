@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use fedsx_runtime::code::{Code, Refusal};
+use tokio::time::error::Elapsed;
 use tonic::{Response, Status};
 
 /// A service that has not answered within this time is away. Views may take 5 s to catch up.
-const DEADLINE: Duration = Duration::from_secs(10);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Waits for a service's answer.
 ///
@@ -25,15 +26,23 @@ async fn within<T>(
     service: &'static str,
     call: impl Future<Output = Result<Response<T>, Status>>,
 ) -> Result<T, Refusal> {
-    match tokio::time::timeout(deadline, call).await {
+    answer(service, tokio::time::timeout(deadline, call).await)
+}
+
+/// The answer to a call that had a deadline; errors as of [`ask`].
+pub(crate) fn answer<T>(
+    service: &'static str,
+    answered: Result<Result<Response<T>, Status>, Elapsed>,
+) -> Result<T, Refusal> {
+    match answered {
         Ok(Ok(response)) => Ok(response.into_inner()),
-        Ok(Err(status)) => Err(translate(service, status)),
+        Ok(Err(status)) => Err(translate(service, status.into())),
         Err(_) => Err(away(service, "no answer in time")),
     }
 }
 
-fn translate(service: &'static str, status: Status) -> Refusal {
-    let refusal = Refusal::from(status);
+/// What a stranger is told of a service's refusal; errors as of [`ask`].
+pub(crate) fn translate(service: &'static str, refusal: Refusal) -> Refusal {
     match refusal.code {
         Code::NotFound
         | Code::Malformed
@@ -54,7 +63,7 @@ fn translate(service: &'static str, status: Status) -> Refusal {
     }
 }
 
-fn away(service: &'static str, cause: &str) -> Refusal {
+pub(crate) fn away(service: &'static str, cause: &str) -> Refusal {
     tracing::debug!(service, cause, "a service is away");
     Refusal::new(
         Code::Unavailable,
@@ -74,18 +83,19 @@ mod tests {
             Code::Unavailable,
             Code::RateLimited,
         ] {
-            let answer = translate("log", Status::from(Refusal::new(code, "inner detail")));
+            let answer = translate("log", Refusal::new(code, "inner detail"));
             assert!(answer.code.http().is_server_error(), "{code}");
             assert!(!answer.detail.contains("inner"), "{code}");
         }
-        assert_eq!(translate("log", Status::unavailable("x")).code, Code::Unavailable);
-        assert_eq!(translate("log", Status::internal("x")).code, Code::Internal);
+        let code = |status: Status| translate("log", status.into()).code;
+        assert_eq!(code(Status::unavailable("x")), Code::Unavailable);
+        assert_eq!(code(Status::internal("x")), Code::Internal);
     }
 
     #[test]
     fn what_the_log_finds_wrong_with_an_activity_is_passed_on() {
         let refused = Refusal::new(Code::SchemaRefused, "`name` is missing");
-        assert_eq!(translate("log", Status::from(refused.clone())), refused);
+        assert_eq!(translate("log", refused.clone()), refused);
     }
 
     #[tokio::test]

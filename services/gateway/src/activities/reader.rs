@@ -1,11 +1,14 @@
 //! Who may read an activity that is not public: its addressees, by a signed GET.
 
-use fedsx_kernel::{activity::Activity, audience, origin::Origin, stream::Stream};
+use fedsx_kernel::{
+    activity::Activity, audience, http_signature::rfc9421::Candidate, origin::Origin, stream::Stream,
+};
 use fedsx_proto::v1::{Entry, ListRowsRequest};
 use fedsx_runtime::code::{Code, Refusal};
 
 use crate::{
     App,
+    peers::PeerActor,
     problem::Problem,
     signed_request::SignedRequest,
     views::{FOLLOWERS, Relation, RelationState},
@@ -22,8 +25,10 @@ pub(crate) async fn may_read(app: &App, request: &SignedRequest, entry: &Entry) 
     if !matches!(Stream::parse(&entry.stream), Some(Stream::Outbox(_))) {
         return Ok(false);
     }
-    let Ok(Some(candidate)) = request.candidate(app.context.clock.now().as_second(), false) else {
-        return Ok(false);
+    let candidate = match request.candidate(app.context.clock.now().as_second(), false) {
+        Ok(Some(candidate)) => candidate,
+        Ok(None) => return Ok(false),
+        Err(refusal) => return Ok(unverified(app, refusal.code)),
     };
     let reader = candidate.key_id().split('#').next().unwrap_or_default();
     let Ok(origin) = Origin::of(reader) else {
@@ -36,14 +41,38 @@ pub(crate) async fn may_read(app: &App, request: &SignedRequest, entry: &Entry) 
     if origin == app.settings.origin || !is_addressee(app, &activity, reader, &origin).await? {
         return Ok(false);
     }
-    let actor = match app.peers.actor(reader).await {
-        Ok(actor) => actor,
-        Err(problem) if problem.refusal.code == Code::UnknownKey => return Ok(false),
-        Err(problem) => return Err(problem),
+    match verify(app, request, &candidate, reader).await {
+        Ok(()) => Ok(true),
+        Err(problem) if problem.refusal.code.http().is_server_error() => Err(problem),
+        Err(problem) => Ok(unverified(app, problem.refusal.code)),
+    }
+}
+
+/// Verifies the request with the reader's keys, as they are known or as they are now.
+async fn verify(
+    app: &App,
+    request: &SignedRequest,
+    candidate: &Candidate,
+    reader: &str,
+) -> Result<(), Problem> {
+    let holds = |actor: &PeerActor| match actor.key(candidate.key_id()) {
+        Some(key) => request.verify(candidate, &key.key),
+        None => Err(Refusal::new(Code::UnknownKey, "the reader has no such key")),
     };
-    Ok(actor
-        .key(candidate.key_id())
-        .is_some_and(|key| request.verify(&candidate, key).is_ok()))
+    let actor = app.peers.actor(reader, request.client).await?;
+    let Err(refusal) = holds(&actor) else {
+        return Ok(());
+    };
+    match app.peers.again(&actor, request.client).await? {
+        Some(actor) => Ok(holds(&actor)?),
+        None => Err(refusal.into()),
+    }
+}
+
+/// Counts what the reader is not told.
+fn unverified(app: &App, code: Code) -> bool {
+    app.measures.verification(code);
+    false
 }
 
 async fn is_addressee(

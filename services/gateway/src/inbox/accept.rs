@@ -1,75 +1,57 @@
 //! Whether an activity is for us, before anything is spent on its signatures.
 
-use fedsx_kernel::{audience, origin::Origin};
+use fedsx_kernel::audience;
 use fedsx_runtime::code::{Code, Refusal};
-use serde::de::IgnoredAny;
 
-use super::Received;
-use crate::{
-    App,
-    views::{ACTORS, BLOCKS, Views},
+use super::{
+    Received,
+    standing::{self, Followed, Standing},
 };
+use crate::{App, local_actor};
 
 /// Most addressed local actors that are looked up; an activity whose first so many do not exist is not for us.
 const MAX_LOOKUPS: usize = 32;
 
-/// What an accepted activity's sender is to us.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Standing {
-    /// Somebody here follows the origin, or has asked to: it is no stranger.
-    pub(super) followed: bool,
-}
-
 /// Accepts what addresses a local actor or our base, or comes from an actor that somebody here follows or has asked to
-/// follow; so a directed activity cannot be replayed to a third domain.
+/// follow; so a directed activity cannot be replayed to a third domain. What its sender is to us.
 ///
 /// # Errors
-/// [`Code::Forbidden`] for our own origin, [`Code::Blocked`], [`Code::NotFound`] for an unknown actor's inbox,
-/// [`Code::NotAddressed`]; [`Code::Unavailable`] where the views cannot tell.
-pub(super) async fn check(app: &App, received: &Received) -> Result<Standing, Refusal> {
-    let actor = received.activity.actor();
-    if received.origin == app.settings.origin {
-        let detail = "what our own actors say is published here, not posted to an inbox";
-        return Err(Refusal::new(Code::Forbidden, detail));
-    }
-    let followed = format!("{actor} ");
+/// [`Code::Blocked`], [`Code::NotFound`] for an unknown actor's inbox, [`Code::NotAddressed`]; [`Code::Unavailable`]
+/// where the views cannot tell.
+pub(super) async fn check(app: &App, received: &Received) -> Result<Followed, Refusal> {
+    let (actor, origin) = (received.activity.actor(), &received.origin);
     // Independent questions, asked at once and judged in order.
-    let (blocked, inbox, addressed, followed) = tokio::join!(
-        app.views.row::<IgnoredAny>(BLOCKS, received.origin.as_str()),
+    let (standing, inbox, addressed) = tokio::join!(
+        app.standings.of(&app.views, actor, origin),
         inbox_exists(app, received),
-        addresses_us(app, received, 0),
-        app.views.follows(&followed, 0),
+        addresses_us(app, received, None),
     );
-    if blocked?.is_some() {
-        return Err(Refusal::new(
-            Code::Blocked,
-            format!("{} is blocked here", received.origin),
-        ));
+    let Standing { blocked, followed } = standing?;
+    if blocked && standing::is_blocked(&app.views, origin).await? {
+        return Err(Refusal::new(Code::Blocked, format!("{origin} is blocked here")));
     }
     if !inbox? {
         return Err(Refusal::new(Code::NotFound, "there is no such actor here"));
     }
-    let (addressed, followed) = (addressed?, followed?);
-    let followed = if !addressed && !followed {
-        settle(app, received).await?
-    } else {
-        followed
-    };
-    // The quota goes by origin: whoever is followed there makes it no stranger.
-    let followed = followed || origin_followed(&app.views, &received.origin).await?;
-    Ok(Standing { followed })
+    if addressed? || followed == Followed::Actor {
+        return Ok(followed);
+    }
+    settle(app, received, followed).await
 }
 
 /// Asks the views again once they have reached the log's head, before it is believed that an activity is not for us: a
-/// view that lags must not lose one. Whether its actor is followed.
-async fn settle(app: &App, received: &Received) -> Result<bool, Refusal> {
+/// view that lags must not lose one.
+async fn settle(app: &App, received: &Received, followed: Followed) -> Result<Followed, Refusal> {
     let head = app.log.head().await?;
-    let followed = format!("{} ", received.activity.actor());
-    let (addressed, followed) = tokio::try_join!(
-        addresses_us(app, received, head),
-        app.views.follows(&followed, head)
+    let actor = standing::one(received.activity.actor());
+    let (addressed, follows) = tokio::try_join!(
+        addresses_us(app, received, Some(head)),
+        app.views.follows(&actor, head)
     )?;
-    if addressed || followed {
+    if follows {
+        return Ok(Followed::Actor);
+    }
+    if addressed {
         return Ok(followed);
     }
     let detail = "it addresses nobody here, and nobody here follows its actor";
@@ -78,36 +60,26 @@ async fn settle(app: &App, received: &Received) -> Result<bool, Refusal> {
 
 async fn inbox_exists(app: &App, received: &Received) -> Result<bool, Refusal> {
     match &received.inbox {
-        Some(actor) => Ok(app
-            .views
-            .settled_row::<IgnoredAny>(ACTORS, actor)
-            .await?
-            .is_some()),
+        Some(actor) => local_actor::exists(app, actor).await,
         None => Ok(true),
     }
 }
 
-/// Whether it addresses our base, or an actor that exists.
-async fn addresses_us(app: &App, received: &Received, at_least: u64) -> Result<bool, Refusal> {
+/// Whether it addresses our base, or an actor that exists, by a view that has applied the position where there is one.
+async fn addresses_us(app: &App, received: &Received, at_least: Option<u64>) -> Result<bool, Refusal> {
     let origin = &app.settings.origin;
     let addressees = audience::local_addressees(&received.activity, origin);
     if addressees.iter().any(|addressee| origin.is_base(addressee)) {
         return Ok(true);
     }
     for addressee in addressees.iter().take(MAX_LOOKUPS) {
-        if app
-            .views
-            .row_at::<IgnoredAny>(ACTORS, addressee, at_least)
-            .await?
-            .is_some()
-        {
+        let exists = match at_least {
+            Some(position) => local_actor::exists_at(app, addressee, position).await?,
+            None => local_actor::is_seen(app, addressee).await?,
+        };
+        if exists {
             return Ok(true);
         }
     }
     Ok(false)
-}
-
-/// Whether any actor at this origin is followed.
-async fn origin_followed(views: &Views, origin: &Origin) -> Result<bool, Refusal> {
-    views.follows(&origin.base(), 0).await
 }

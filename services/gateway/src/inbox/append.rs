@@ -7,14 +7,17 @@ use fedsx_runtime::{
     telemetry,
 };
 
-use super::{Received, accept::Standing, verify::Verified};
+use super::{
+    Received,
+    standing::Followed,
+    verify::{Sender, Verified},
+};
 use crate::{App, log::Appended, peers::Peers, problem::Problem, quota::Reservation};
 
 /// What `meta.remarks` says of an activity that its actor's server did not send itself.
 const FORWARDED: &str = "forwarded";
 
-/// Appends to the actor's inbox stream, with what is remembered of the actor and of the origin's quota in the same
-/// transaction.
+/// Appends to the actor's inbox stream, with what is remembered of the actor in the same transaction.
 ///
 /// # Errors
 /// `quota_exceeded` for a stranger, `unavailable` where the log is away, and what the log finds wrong.
@@ -22,11 +25,9 @@ pub(super) async fn append(
     app: &App,
     received: &Received,
     verified: Verified,
-    standing: Standing,
+    followed: Followed,
 ) -> Result<Appended, Problem> {
-    let activity = &received.activity;
-    let actor = &verified.actor;
-    let reservation = match reserve(app, received, standing).await {
+    let reservation = match reserve(app, received, followed).await {
         Ok(reservation) => reservation,
         // What is there already takes no room: its sender only missed the answer.
         Err(refusal) if refusal.code == Code::QuotaExceeded && is_known(app, received).await? => {
@@ -34,47 +35,71 @@ pub(super) async fn append(
         }
         Err(refusal) => return Err(refusal.into()),
     };
-    let mut kv: Vec<KvChange> = reservation
-        .iter()
-        .map(|reservation| reservation.change.clone())
-        .collect();
-    // An actor that says it changed is fetched anew the next time.
-    let changed =
-        matches!(activity.verb(), "Update" | "Delete") && activity.object_id() == Some(actor.id.as_str());
-    if changed {
-        kv.push(Peers::removal(&actor.id));
+    let appended = if speaks_of_itself(received) {
+        // An actor that says it changed is fetched anew the next time, by every gateway.
+        let mark = app.peers.mark(&verified.actor.id);
+        let appended = write(app, received, &verified, vec![mark]).await?;
+        app.peers.forget(&verified.actor.id).await;
+        appended
     } else {
-        kv.extend(Peers::unsaved(actor));
-    }
-    let stream = Stream::Inbox(activity.actor().to_owned());
-    let appended = app
-        .log
-        .append(&stream, received.body.clone(), meta(&verified), kv)
-        .await?;
-    if appended == Appended::New {
-        if let Some(reservation) = reservation {
-            reservation.keep();
-        }
-        if changed {
-            // After the record is gone: who looked it up in between would have kept it.
-            app.peers.forget(&actor.id).await;
-        } else {
-            actor.saved();
-        }
+        write_with_actor(app, received, &verified).await?
+    };
+    if let Some(reservation) = reservation.filter(|_| appended == Appended::New) {
+        reservation.keep();
     }
     Ok(appended)
 }
 
+fn speaks_of_itself(received: &Received) -> bool {
+    let activity = &received.activity;
+    matches!(activity.verb(), "Update" | "Delete") && activity.object_id() == Some(activity.actor())
+}
+
+/// Writes the activity, and its actor's record where there is none yet.
+async fn write_with_actor(app: &App, received: &Received, verified: &Verified) -> Result<Appended, Refusal> {
+    let Some((saving, change)) = Peers::unsaved(&verified.actor) else {
+        return write(app, received, verified, Vec::new()).await;
+    };
+    let appended = write(app, received, verified, vec![change]).await?;
+    if appended == Appended::KvConflict {
+        // Another gateway has learned of the actor since, and what it wrote counts.
+        app.peers.forget(&verified.actor.id).await;
+        return write(app, received, verified, Vec::new()).await;
+    }
+    if appended == Appended::New {
+        saving.written();
+    }
+    Ok(appended)
+}
+
+async fn write(
+    app: &App,
+    received: &Received,
+    verified: &Verified,
+    kv: Vec<KvChange>,
+) -> Result<Appended, Refusal> {
+    let stream = Stream::Inbox(received.activity.actor().to_owned());
+    let body = received.body.clone();
+    app.log.append(&stream, body, meta(verified), kv).await
+}
+
 /// Takes the activity's size from the quota of a stranger.
-async fn reserve(app: &App, received: &Received, standing: Standing) -> Result<Option<Reservation>, Refusal> {
-    if standing.followed {
+async fn reserve(app: &App, received: &Received, followed: Followed) -> Result<Option<Reservation>, Refusal> {
+    if followed != Followed::Nobody {
         return Ok(None);
     }
+    let origin = &received.origin;
     let bytes = u64::try_from(received.body.len()).unwrap_or(u64::MAX);
-    app.quota
-        .reserve(&app.log, &received.origin, bytes)
-        .await
-        .map(Some)
+    match app.quota.reserve(&app.log, origin, bytes).await {
+        Ok(reservation) => Ok(Some(reservation)),
+        // Somebody here may have begun to follow it a moment ago.
+        Err(refusal)
+            if refusal.code == Code::QuotaExceeded && app.views.follows(&origin.base(), 0).await? =>
+        {
+            Ok(None)
+        }
+        Err(refusal) => Err(refusal),
+    }
 }
 
 async fn is_known(app: &App, received: &Received) -> Result<bool, Refusal> {
@@ -85,13 +110,12 @@ fn meta(verified: &Verified) -> Meta {
     let Verified { actor, signature } = verified;
     Meta {
         traceparent: telemetry::current_traceparent().unwrap_or_default(),
-        key_id: signature.key_id.clone(),
-        key_multibase: signature.key.to_multibase(),
+        key_id: signature.key.id.clone(),
+        key_multibase: signature.key.multibase.clone(),
         verified_by: signature.verified_by.to_owned(),
         inbox: actor.inbox.clone(),
         shared_inbox: actor.shared_inbox.clone().unwrap_or_default(),
-        remarks: signature
-            .forwarded
+        remarks: (signature.sender == Sender::Other)
             .then(|| FORWARDED.to_owned())
             .into_iter()
             .collect(),

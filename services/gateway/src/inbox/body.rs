@@ -6,7 +6,6 @@ use fedsx_kernel::{
     activity::{Activity, ActivityError},
     http_signature::digest,
     json::{self, JsonError, MAX_BYTES},
-    origin::Origin,
     proof,
 };
 use fedsx_runtime::code::{Code, Refusal};
@@ -21,6 +20,9 @@ use crate::{
 
 /// Most that is read of a refused body, and thrown away. Bytes.
 const MAX_DISCARDED: usize = 8 << 20;
+
+/// Most that is set aside for a body before it arrives. Bytes.
+const FIRST: usize = 16 << 10;
 
 /// A body with its share of what bodies under way may hold; to be kept as long as the request is under way.
 #[derive(Debug)]
@@ -79,6 +81,8 @@ pub(super) async fn discard(app: &App, mut body: axum::body::Body) {
 
 async fn collect(mut share: Share, body: &mut axum::body::Body) -> Result<Body, Refusal> {
     let mut bytes = BytesMut::new();
+    // Set aside at once, as far as the length that is announced is one that will be read.
+    bytes.reserve(usize::try_from(body.size_hint().lower()).map_or(0, |size| size.min(FIRST)));
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Refusal::new(Code::Malformed, "the body broke off"))?;
         let Ok(chunk) = frame.into_data() else {
@@ -111,13 +115,11 @@ pub(super) async fn open(
 ) -> Result<Received, Refusal> {
     beside(body.len(), move || {
         let activity = parse(&request, &body)?;
-        let origin = Origin::of(activity.actor())
-            .map_err(|error| Refusal::new(Code::Malformed, format!("`actor`: {error}")))?;
         Ok(Received {
             request,
             body,
+            origin: activity.origin().clone(),
             activity,
-            origin,
             inbox,
         })
     })
@@ -127,7 +129,8 @@ pub(super) async fn open(
 /// Digest, JSON, the presence of a signature, envelope; in this order, so that an unsigned document costs no CID.
 fn parse(request: &SignedRequest, body: &[u8]) -> Result<Activity, Refusal> {
     if let Some(header) = request.field("content-digest") {
-        digest::check(header, body).map_err(|error| Refusal::new(Code::DigestMismatch, error.to_string()))?;
+        digest::check(&header, body)
+            .map_err(|error| Refusal::new(Code::DigestMismatch, error.to_string()))?;
     }
     let document = match json::parse(body).map_err(|error| refusal(error.into()))? {
         Value::Object(document) => document,
@@ -167,7 +170,7 @@ mod tests {
             request = request.header(*name, *value);
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        let request = SignedRequest::new(&"https://events.example".parse().unwrap(), &parts);
+        let request = SignedRequest::new(&"https://events.example".parse().unwrap(), parts);
         parse(&request, body).map_err(|refusal| refusal.code)
     }
 

@@ -1,16 +1,19 @@
 //! The inboxes: what a peer posts is checked, cheap before dear, appended, and only then answered.
 //!
-//! The order of the checks is the order of the files: [`body`] (media type, size, digest, JSON, envelope), [`accept`]
-//! (whose it is and whether it is for us), [`verify`] (who signed it), [`append`]. A new check goes where its cost
-//! belongs.
+//! The order of the checks is the order of the files: [`body`] (media type, size, digest, JSON, envelope), [`evidence`]
+//! (that something could show who sent it), [`accept`] (whose it is and whether it is for us), [`verify`] (who signed it),
+//! [`append`]. Until `accept` nothing is asked of anybody, and until `verify` nothing of a stranger. A new check goes
+//! where its cost belongs.
 
 mod accept;
 mod append;
 mod body;
 pub(crate) mod budget;
+mod evidence;
+pub(crate) mod standing;
 mod verify;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use axum::{
     extract::{Request, State},
@@ -60,53 +63,65 @@ pub(crate) async fn personal(
 }
 
 async fn receive(app: App, inbox: Option<String>, request: Request) -> Result<Response, Problem> {
+    let begun = Instant::now();
+    let outcome = receive_body(&app, inbox, request).await;
+    let told = outcome.as_ref().copied().map_err(|problem| problem.refusal.code);
+    app.measures.posted(told, begun.elapsed());
+    Ok(status(outcome?).into_response())
+}
+
+async fn receive_body(app: &App, inbox: Option<String>, request: Request) -> Result<Appended, Problem> {
     let (parts, stream) = request.into_parts();
     if let Err(refusal) = body::check_media_type(&parts.headers) {
-        body::discard(&app, stream).await;
+        body::discard(app, stream).await;
         return Err(refusal.into());
     }
     let client = Client::of(&parts.extensions);
-    let body::Body { bytes, share: _share } = body::read(&app, client, stream).await?;
-    let request = SignedRequest::new(&app.settings.origin, &parts);
-    let received = Arc::new(body::open(request, bytes, inbox).await?);
-    let span = span(&app, &received);
-    let answer = process(&app, &received).instrument(span.clone()).await;
-    let status = match &answer {
-        Ok(status) => *status,
+    let body::Body { bytes, share: _share } = body::read(app, client, stream).await?;
+    let request = SignedRequest::new(&app.settings.origin, parts);
+    let opened = body::open(request, bytes, inbox).await;
+    let received = Arc::new(opened.inspect_err(|refusal| app.measures.verification(refusal.code))?);
+    let span = span(app, &received);
+    let outcome = process(app, &received).instrument(span.clone()).await;
+    let status = match &outcome {
+        Ok(appended) => status(*appended),
         Err(problem) => {
             span.record("error.type", problem.refusal.code.as_str());
             problem.refusal.code.http()
         }
     };
     span.record("http.response.status_code", status.as_u16());
-    Ok(answer?.into_response())
+    outcome
 }
 
-async fn process(app: &App, received: &Arc<Received>) -> Result<StatusCode, Problem> {
-    let standing = accept::check(app, received).await?;
-    let evidence = verify::evidence(received, app.context.clock.now())?;
-    let verified = verify::verify(app, received, evidence).await?;
-    // Whoever forwards an activity is not its origin, and must not spend what that may send.
-    if !verified.signature.forwarded {
-        app.limits.verified(&received.origin)?;
-    }
-    Ok(match append::append(app, received, verified, standing).await? {
-        Appended::New => StatusCode::ACCEPTED,
+fn status(appended: Appended) -> StatusCode {
+    match appended {
         Appended::Duplicate => StatusCode::OK,
-    })
+        _ => StatusCode::ACCEPTED,
+    }
+}
+
+async fn process(app: &App, received: &Arc<Received>) -> Result<Appended, Problem> {
+    let evidence =
+        evidence::check(app, received).inspect_err(|refusal| app.measures.verification(refusal.code))?;
+    let followed = accept::check(app, received).await?;
+    let verified = verify::verify(app, received, evidence)
+        .await
+        .inspect_err(|problem| app.measures.verification(problem.refusal.code))?;
+    append::append(app, received, verified, followed).await
 }
 
 /// The request's span: part of a trusted peer's trace, linked to a stranger's. The sender's claim is enough for that,
 /// since nothing but where a span is shown depends on it.
 fn span(app: &App, received: &Received) -> Span {
-    let route = if received.inbox.is_some() {
-        "/actors/{name}/inbox"
+    let (name, route) = if received.inbox.is_some() {
+        ("POST /actors/{name}/inbox", "/actors/{name}/inbox")
     } else {
-        "/inbox"
+        ("POST /inbox", "/inbox")
     };
     let span = tracing::info_span!(
         "inbox",
-        otel.name = format!("POST {route}"),
+        otel.name = name,
         otel.kind = "server",
         http.request.method = "POST",
         http.route = route,
@@ -122,9 +137,9 @@ fn span(app: &App, received: &Received) -> Span {
         .filter(|it| it.len() <= MAX_TRACEPARENT)
     {
         if app.settings.trusted_origins.contains(&received.origin) {
-            telemetry::continue_trace(&span, traceparent);
+            telemetry::continue_trace(&span, &traceparent);
         } else {
-            telemetry::link_trace(&span, traceparent);
+            telemetry::link_trace(&span, &traceparent);
         }
     }
     span

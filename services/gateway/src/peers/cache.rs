@@ -68,6 +68,11 @@ impl Cache {
         }
     }
 
+    /// The actor in memory.
+    pub(super) async fn get(&self, id: &str) -> Option<Arc<PeerActor>> {
+        self.actors.get(id).await
+    }
+
     /// The actor in memory, or else what the one lookup of those waiting for it brings.
     pub(super) async fn get_or_look_up(
         &self,

@@ -3,12 +3,17 @@
 //! An actor is looked for in memory, then in the log's kv, then at its own id with a guarded GET; one lookup an actor
 //! runs at a time, whoever waits for it. What failed is remembered apart and briefly, so that it neither hides good
 //! documents nor lets a stranger make us ask a victim again and again.
+//!
+//! Several gateways share the records in kv. What one of them has in memory it believes for [`BELIEVED`] and then asks kv
+//! whether it still has that version, and at once where a signature does not fit: an actor that changed or went away by
+//! telling one gateway has changed for all. How often an origin is asked, and what failed, each gateway counts for itself.
 
 mod cache;
 mod record;
 mod resolve;
+mod turns;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use fedsx_kernel::origin::Origin;
 use fedsx_proto::v1::KvChange;
@@ -19,14 +24,21 @@ use fedsx_runtime::{
 };
 use jiff::{SignedDuration, Timestamp};
 use prometheus::IntCounterVec;
-use tokio::sync::Semaphore;
 
 use cache::{Cache, Failure};
-pub(crate) use record::PeerActor;
+pub(crate) use record::{PeerActor, PeerKey, Saving};
 use resolve::Unresolved;
+use turns::Turns;
 
-use crate::{limit::Limiter, log::Log, problem::Problem, settings::Rate};
+use crate::{
+    limit::{Client, rate::Limiter},
+    log::Log,
+    problem::Problem,
+    settings::Rate,
+};
 
+/// What is in memory is believed for so long before kv is asked whether another gateway knows better.
+const BELIEVED: SignedDuration = SignedDuration::from_secs(5);
 /// An actor's document is fetched again at most so often, whatever makes us doubt it.
 const REFETCH: SignedDuration = SignedDuration::from_mins(1);
 /// A document older than this is fetched again before it is used; where that fails, it still serves.
@@ -35,10 +47,6 @@ const MAX_AGE: SignedDuration = SignedDuration::from_hours(24);
 const GONE_FOR: SignedDuration = SignedDuration::from_secs(30);
 /// How long an actor that could not be fetched is not asked for again.
 const AWAY_FOR: SignedDuration = SignedDuration::from_secs(5);
-/// Fetches under way at once.
-const MAX_FETCHES: usize = 64;
-/// How long a fetch waits for its turn.
-const TURN: Duration = Duration::from_secs(3);
 
 /// The peers' actors that this gateway knows.
 #[derive(Debug)]
@@ -48,7 +56,7 @@ pub(crate) struct Peers {
     fetcher: Fetcher,
     clock: Arc<dyn Clock>,
     targets: Limiter<Origin>,
-    turns: Semaphore,
+    turns: Turns,
     fetches: IntCounterVec,
 }
 
@@ -66,38 +74,119 @@ impl Peers {
             fetcher,
             clock,
             targets: Limiter::new(fetch_rate),
-            turns: Semaphore::new(MAX_FETCHES),
+            turns: Turns::default(),
             fetches,
         }
     }
 
-    /// A peer's actor by its id.
+    /// A peer's actor by its id, for a client that sent something of it.
     ///
     /// # Errors
     /// [`Code::UnknownKey`] where there is no such actor or its document is none, [`Code::FetchFailed`] where it could
     /// not be fetched just now, [`Code::Unavailable`] where the log is away.
-    pub(crate) async fn actor(&self, id: &str) -> Result<Arc<PeerActor>, Problem> {
+    pub(crate) async fn actor(&self, id: &str, client: Client) -> Result<Arc<PeerActor>, Problem> {
         let now = self.clock.now();
-        if let Some(failure) = self.cache.failure(id, now).await {
-            return Err(failure);
-        }
-        let known = self.cache.get_or_look_up(id, self.look_up(id)).await?;
+        let known = match self.cache.get(id).await {
+            Some(known) if known.is_due(BELIEVED, now) && self.has_changed(&known).await? => {
+                self.cache.forget(id).await;
+                self.look_up(id, client).await?
+            }
+            Some(known) => known,
+            None => self.look_up(id, client).await?,
+        };
         if older(&known, MAX_AGE, now) {
-            Ok(self.refetch(&known).await.unwrap_or(known))
+            Ok(self.refetch(&known, client).await.unwrap_or(known))
         } else {
             Ok(known)
         }
     }
 
-    /// The actor as its origin shows it now, for a signature that does not fit what is known of it; none where that is
-    /// not a minute old yet, or could not be fetched.
-    pub(crate) async fn refetch(&self, known: &Arc<PeerActor>) -> Option<Arc<PeerActor>> {
+    /// The actor as another gateway or its origin shows it now, for a signature that does not fit what is known of it;
+    /// none where that is the same, or its origin was asked less than a minute ago.
+    ///
+    /// # Errors
+    /// As of [`Peers::actor`], where the actor is known to have changed.
+    pub(crate) async fn again(
+        &self,
+        known: &Arc<PeerActor>,
+        client: Client,
+    ) -> Result<Option<Arc<PeerActor>>, Problem> {
+        if self.has_changed(known).await? {
+            self.cache.forget(&known.id).await;
+            return self.look_up(&known.id, client).await.map(Some);
+        }
+        Ok(self.refetch(known, client).await)
+    }
+
+    /// What is to be written with the append of an activity of this actor, so that the next start and other gateways know
+    /// it; none where it is stored already.
+    pub(crate) fn unsaved(actor: &Arc<PeerActor>) -> Option<(Saving, KvChange)> {
+        Saving::of(actor)
+    }
+
+    /// What is to be written with the append of an activity by which an actor told us that it changed.
+    pub(crate) fn mark(&self, id: &str) -> KvChange {
+        record::mark(id, self.clock.now())
+    }
+
+    /// Forgets an actor of which kv has something newer.
+    pub(crate) async fn forget(&self, id: &str) {
+        self.cache.forget(id).await;
+    }
+
+    pub(crate) fn forget_recovered(&self) {
+        self.targets.forget_recovered();
+    }
+
+    /// Whether kv has another record than the one that this was read from.
+    async fn has_changed(&self, known: &PeerActor) -> Result<bool, Refusal> {
+        let stored = self.log.kv(record::SPACE, &known.id).await?;
+        Ok(stored.map_or(0, |item| item.version) != known.version)
+    }
+
+    /// Looks an actor up that is not in memory.
+    async fn look_up(&self, id: &str, client: Client) -> Result<Arc<PeerActor>, Problem> {
+        self.has_failed(id).await?;
+        let Some(_turn) = self.turns.look_up(client).await else {
+            return Err(busy("the client's address has too many actors looked up"));
+        };
+        // Perhaps while its turn was waited for.
+        self.has_failed(id).await?;
+        self.cache.get_or_look_up(id, self.stored_or_fetched(id)).await
+    }
+
+    async fn has_failed(&self, id: &str) -> Result<(), Problem> {
+        match self.cache.failure(id, self.clock.now()).await {
+            Some(failure) => Err(failure),
+            None => Ok(()),
+        }
+    }
+
+    async fn stored_or_fetched(&self, id: &str) -> Result<PeerActor, Failure> {
+        let stored = self.log.kv(record::SPACE, id).await.map_err(Failure::passing)?;
+        let known = stored
+            .as_ref()
+            .and_then(|item| record::decode(item, self.clock.now()));
+        if let Some(actor) = known {
+            return Ok(actor);
+        }
+        let version = stored.map_or(0, |item| item.version);
+        let fetched = self.fetch(id, version).await;
+        if let Err(failure) = &fetched {
+            self.cache.remember(id, failure).await;
+        }
+        fetched
+    }
+
+    /// The actor as its origin shows it now; none where that is not a minute old yet, or could not be fetched.
+    async fn refetch(&self, known: &Arc<PeerActor>, client: Client) -> Option<Arc<PeerActor>> {
         let now = self.clock.now();
         if !older(known, REFETCH, now) {
             return None;
         }
+        let _turn = self.turns.look_up(client).await?;
         let fresh = async {
-            match self.fetch(&known.id).await {
+            match self.fetch(&known.id, known.version).await {
                 Ok(actor) => actor,
                 // Remembered as asked for, so that the next doubt within a minute asks nobody.
                 Err(_) => known.asked_at(now),
@@ -110,42 +199,8 @@ impl Peers {
         (current.fetched_at > known.fetched_at).then_some(current)
     }
 
-    /// What is to be written with the append of an activity of this actor, so that the next start knows it; none where
-    /// it is stored already.
-    pub(crate) fn unsaved(actor: &PeerActor) -> Option<KvChange> {
-        record::unsaved(actor)
-    }
-
-    /// What is to be written with the append of an activity by which an actor told us that it changed.
-    pub(crate) fn removal(id: &str) -> KvChange {
-        record::removal(id)
-    }
-
-    /// Forgets an actor that has told us it changed, once that is appended.
-    pub(crate) async fn forget(&self, id: &str) {
-        self.cache.forget(id).await;
-    }
-
-    pub(crate) fn forget_recovered(&self) {
-        self.targets.forget_recovered();
-    }
-
-    async fn look_up(&self, id: &str) -> Result<PeerActor, Failure> {
-        let stored = self.log.kv(record::SPACE, id).await.map_err(Failure::passing)?;
-        match stored.and_then(|stored| record::decode(id, &stored)) {
-            Some(actor) => Ok(actor),
-            None => {
-                let fetched = self.fetch(id).await;
-                if let Err(failure) = &fetched {
-                    self.cache.remember(id, failure).await;
-                }
-                fetched
-            }
-        }
-    }
-
-    /// Fetches an actor's document, if its origin and we can bear one more fetch.
-    async fn fetch(&self, id: &str) -> Result<PeerActor, Failure> {
+    /// Fetches an actor's document, if its origin and we can bear one more fetch. `version`: of the record in kv.
+    async fn fetch(&self, id: &str, version: u64) -> Result<PeerActor, Failure> {
         let now = self.clock.now();
         let fetched = self.try_fetch(id, now).await;
         let outcome = match &fetched {
@@ -153,7 +208,7 @@ impl Peers {
             Err(failure) => failure.problem.refusal.code.as_str(),
         };
         self.fetches.with_label_values(&[outcome]).inc();
-        fetched
+        fetched.map(|actor| actor.over(version))
     }
 
     async fn try_fetch(&self, id: &str, now: Timestamp) -> Result<PeerActor, Failure> {
@@ -162,10 +217,8 @@ impl Peers {
             let detail = format!("{origin} is asked as often as is decent; its keys come later");
             Failure::passing(Problem::after(Refusal::new(Code::FetchFailed, detail), wait))
         })?;
-        let turn = tokio::time::timeout(TURN, self.turns.acquire()).await;
-        let Ok(Ok(_turn)) = turn else {
-            let refusal = Refusal::new(Code::FetchFailed, "too many fetches are under way");
-            return Err(Failure::passing(refusal));
+        let Some(_turn) = self.turns.fetch(&origin).await else {
+            return Err(Failure::passing(busy("too many fetches are under way")));
         };
         resolve::fetch(&self.fetcher, &origin, id, now)
             .await
@@ -177,6 +230,10 @@ impl Peers {
                 ),
             })
     }
+}
+
+fn busy(why: &str) -> Problem {
+    Refusal::new(Code::FetchFailed, why).into()
 }
 
 fn older(actor: &PeerActor, age: SignedDuration, now: Timestamp) -> bool {

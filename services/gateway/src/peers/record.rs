@@ -1,17 +1,22 @@
-//! A peer's actor, and its record in the log's kv (space `peer-actor`).
+//! A peer's actor, and its record in the log's kv (space `peer-actor`), which all gateways of the domain share.
 //!
 //! A record is written with the first accepted activity of its actor, in the append's own transaction: a stranger
-//! whose activities are refused leaves nothing.
+//! whose activities are refused leaves nothing. It is written only where kv still has what the document was looked up
+//! under, so that no gateway overwrites what another has learned since. An actor that tells us it changed leaves a mark in
+//! its record's place.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicI64, Ordering},
+};
 
 use bytes::Bytes;
 use fedsx_kernel::{
     actor::{ActorDocument, ActorKey},
     key::VerifyingKey,
 };
-use fedsx_proto::v1::KvChange;
-use jiff::Timestamp;
+use fedsx_proto::v1::{KvChange, KvItem};
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub(super) const SPACE: &str = "peer-actor";
@@ -22,12 +27,36 @@ pub(crate) struct PeerActor {
     pub(crate) id: String,
     pub(crate) inbox: String,
     pub(crate) shared_inbox: Option<String>,
-    keys: Vec<ActorKey>,
+    keys: Vec<PeerKey>,
     /// When its origin showed this.
     pub(crate) fetched_at: Timestamp,
     /// When its origin was asked last, in vain or not.
     pub(super) asked_at: Timestamp,
+    /// The version of the record that this was read from, or that stood there when its origin was asked; 0: none.
+    pub(super) version: u64,
+    /// When kv was last seen to have that version. Unix seconds.
+    checked_at: AtomicI64,
+    /// The record is written, or an append under way writes it.
     saved: AtomicBool,
+}
+
+/// One of an actor's keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PeerKey {
+    pub(crate) id: String,
+    pub(crate) key: VerifyingKey,
+    /// The key as a Multikey, which each entry that it verified carries.
+    pub(crate) multibase: String,
+}
+
+impl From<ActorKey> for PeerKey {
+    fn from(key: ActorKey) -> Self {
+        Self {
+            multibase: key.key.to_multibase(),
+            id: key.id,
+            key: key.key,
+        }
+    }
 }
 
 impl PeerActor {
@@ -36,21 +65,23 @@ impl PeerActor {
             id: document.id,
             inbox: document.inbox,
             shared_inbox: document.shared_inbox,
-            keys: document.keys,
+            keys: document.keys.into_iter().map(PeerKey::from).collect(),
             fetched_at,
             asked_at: fetched_at,
+            version: 0,
+            checked_at: AtomicI64::new(fetched_at.as_second()),
             saved: AtomicBool::new(false),
         }
     }
 
-    /// The key with this id.
-    pub(crate) fn key(&self, id: &str) -> Option<&VerifyingKey> {
-        self.keys.iter().find(|key| key.id == id).map(|key| &key.key)
+    /// Fetched while kv had a record of this version.
+    pub(super) fn over(self, version: u64) -> Self {
+        Self { version, ..self }
     }
 
-    /// Its record is in the log's kv.
-    pub(crate) fn saved(&self) {
-        self.saved.store(true, Ordering::Relaxed);
+    /// The key with this id.
+    pub(crate) fn key(&self, id: &str) -> Option<&PeerKey> {
+        self.keys.iter().find(|key| key.id == id)
     }
 
     pub(super) fn asked_at(&self, now: Timestamp) -> Self {
@@ -61,7 +92,60 @@ impl PeerActor {
             keys: self.keys.clone(),
             fetched_at: self.fetched_at,
             asked_at: now,
+            version: self.version,
+            checked_at: AtomicI64::new(self.checked_at.load(Ordering::Relaxed)),
             saved: AtomicBool::new(self.saved.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// Whether kv is to be asked again if it still has this version; one of those who ask at the same time is told so.
+    pub(super) fn is_due(&self, after: SignedDuration, now: Timestamp) -> bool {
+        let (last, now) = (self.checked_at.load(Ordering::Relaxed), now.as_second());
+        let is_old = now.saturating_sub(last) >= after.as_secs();
+        is_old
+            && self
+                .checked_at
+                .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+    }
+}
+
+/// A record that is to be written with an append; another append may write it where this one is dropped unwritten.
+#[derive(Debug)]
+pub(crate) struct Saving {
+    actor: Arc<PeerActor>,
+    written: bool,
+}
+
+impl Saving {
+    /// The record of an actor that has none yet; none where it is written, or another append writes it.
+    pub(super) fn of(actor: &Arc<PeerActor>) -> Option<(Self, KvChange)> {
+        if actor.saved.swap(true, Ordering::Relaxed) {
+            return None;
+        }
+        let saving = Self {
+            actor: actor.clone(),
+            written: false,
+        };
+        let value = serde_json::to_vec(&Record::of(actor)).ok()?;
+        let change = KvChange {
+            space: SPACE.to_owned(),
+            key: actor.id.clone(),
+            value: Some(Bytes::from(value)),
+            expected_version: Some(actor.version),
+        };
+        Some((saving, change))
+    }
+
+    pub(crate) fn written(mut self) {
+        self.written = true;
+    }
+}
+
+impl Drop for Saving {
+    fn drop(&mut self) {
+        if !self.written {
+            self.actor.saved.store(false, Ordering::Relaxed);
         }
     }
 }
@@ -76,56 +160,66 @@ struct Record {
     fetched_at: Timestamp,
 }
 
-pub(super) fn unsaved(actor: &PeerActor) -> Option<KvChange> {
-    if actor.saved.load(Ordering::Relaxed) {
-        return None;
+impl Record {
+    fn of(actor: &PeerActor) -> Self {
+        let keys = actor
+            .keys
+            .iter()
+            .map(|key| (key.id.clone(), key.multibase.clone()));
+        Self {
+            inbox: actor.inbox.clone(),
+            shared_inbox: actor.shared_inbox.clone(),
+            keys: keys.collect(),
+            fetched_at: actor.fetched_at,
+        }
     }
-    let keys = actor
-        .keys
-        .iter()
-        .map(|key| (key.id.clone(), key.key.to_multibase()));
-    let record = Record {
-        inbox: actor.inbox.clone(),
-        shared_inbox: actor.shared_inbox.clone(),
-        keys: keys.collect(),
-        fetched_at: actor.fetched_at,
-    };
-    let value = serde_json::to_vec(&record).ok()?;
-    Some(KvChange {
-        value: Some(Bytes::from(value)),
-        ..removal(&actor.id)
-    })
 }
 
-pub(super) fn removal(id: &str) -> KvChange {
+/// What stands in the place of a record whose actor told us that it changed: its origin is to be asked.
+#[derive(Serialize, Deserialize)]
+struct Mark {
+    changed_at: Timestamp,
+}
+
+/// Marks an actor as changed, whatever stands there.
+pub(super) fn mark(id: &str, now: Timestamp) -> KvChange {
     KvChange {
         space: SPACE.to_owned(),
         key: id.to_owned(),
-        value: None,
+        value: serde_json::to_vec(&Mark { changed_at: now })
+            .ok()
+            .map(Bytes::from),
         expected_version: None,
     }
 }
 
-/// Reads a record; one that cannot be read counts as none, for its origin has the truth.
-pub(super) fn decode(id: &str, record: &[u8]) -> Option<PeerActor> {
+/// Reads a record, seen at `now`. A mark is none, and so is what cannot be read: the actor's origin has the truth.
+pub(super) fn decode(item: &KvItem, now: Timestamp) -> Option<PeerActor> {
     let read = || -> Result<PeerActor, Box<dyn std::error::Error>> {
-        let record: Record = serde_json::from_slice(record)?;
-        let keys = record.keys.into_iter().map(|(id, text)| {
-            let key = VerifyingKey::from_multibase(&text)?;
-            Ok(ActorKey { id, key })
+        let record: Record = serde_json::from_slice(&item.value)?;
+        let keys = record.keys.into_iter().map(|(id, multibase)| {
+            let key = VerifyingKey::from_multibase(&multibase)?;
+            Ok(PeerKey { id, key, multibase })
         });
         Ok(PeerActor {
-            id: id.to_owned(),
+            id: item.key.clone(),
             inbox: record.inbox,
             shared_inbox: record.shared_inbox,
             keys: keys.collect::<Result<_, fedsx_kernel::key::KeyError>>()?,
             fetched_at: record.fetched_at,
             asked_at: record.fetched_at,
+            version: item.version,
+            checked_at: AtomicI64::new(now.as_second()),
             saved: AtomicBool::new(true),
         })
     };
+    if serde_json::from_slice::<Mark>(&item.value).is_ok() {
+        return None;
+    }
     read()
-        .inspect_err(|error| tracing::warn!(space = SPACE, key = id, %error, "a kv record cannot be read"))
+        .inspect_err(
+            |error| tracing::warn!(space = SPACE, key = item.key, %error, "a kv record cannot be read"),
+        )
         .ok()
 }
 
@@ -136,54 +230,92 @@ mod tests {
     use super::*;
 
     const ID: &str = "https://blog.example/actors/alice";
+    const KEY: &str = "https://blog.example/actors/alice#ed25519-key";
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
     }
 
-    fn alice() -> PeerActor {
-        PeerActor {
+    fn alice() -> Arc<PeerActor> {
+        let key = ActorKey {
+            id: KEY.to_owned(),
+            key: SigningKey::from_seed(&[7; 32]).verifying_key(),
+        };
+        Arc::new(PeerActor {
             id: ID.to_owned(),
             inbox: format!("{ID}/inbox"),
             shared_inbox: None,
-            keys: vec![ActorKey {
-                id: format!("{ID}#ed25519-key"),
-                key: SigningKey::from_seed(&[7; 32]).verifying_key(),
-            }],
+            keys: vec![key.into()],
             fetched_at: at(5),
             asked_at: at(9),
+            version: 3,
+            checked_at: AtomicI64::new(5),
             saved: AtomicBool::new(false),
+        })
+    }
+
+    fn stored(value: impl Into<Bytes>) -> KvItem {
+        KvItem {
+            space: SPACE.to_owned(),
+            key: ID.to_owned(),
+            version: 7,
+            value: value.into(),
         }
     }
 
     #[test]
     fn a_record_survives_kv() {
         let actor = alice();
-        let change = unsaved(&actor).unwrap();
-        assert_eq!((change.space.as_str(), change.key.as_str()), (SPACE, ID));
-        let read = decode(ID, &change.value.unwrap()).unwrap();
+        let (_, change) = Saving::of(&actor).unwrap();
         assert_eq!(
-            (&read.inbox, read.fetched_at, read.asked_at),
-            (&actor.inbox, at(5), at(5))
+            (
+                change.space.as_str(),
+                change.key.as_str(),
+                change.expected_version
+            ),
+            (SPACE, ID, Some(3))
         );
+        let read = decode(&stored(change.value.unwrap()), at(20)).unwrap();
         assert_eq!(
-            read.key(&format!("{ID}#ed25519-key")),
-            actor.key(&format!("{ID}#ed25519-key"))
+            (&read.inbox, read.fetched_at, read.asked_at, read.version),
+            (&actor.inbox, at(5), at(5), 7)
         );
-        assert!(unsaved(&read).is_none(), "what came from kv is not written again");
+        assert_eq!(read.key(KEY), actor.key(KEY));
+        assert!(
+            Saving::of(&Arc::new(read)).is_none(),
+            "what came from kv is not written again"
+        );
     }
 
     #[test]
-    fn a_saved_actor_is_not_written_again() {
+    fn one_append_at_a_time_writes_a_record_until_it_is_written() {
         let actor = alice();
-        actor.saved();
-        assert!(unsaved(&actor).is_none());
+        let (first, _) = Saving::of(&actor).unwrap();
+        assert!(Saving::of(&actor).is_none());
+        drop(first);
+        let (second, _) = Saving::of(&actor).unwrap();
+        second.written();
+        assert!(Saving::of(&actor).is_none());
     }
 
     #[test]
-    fn an_unreadable_record_is_none() {
-        assert!(decode(ID, b"{").is_none());
-        let record = br#"{"inbox":"x","shared_inbox":null,"keys":[["k","nonsense"]],"fetched_at":"2026-01-01T00:00:00Z"}"#;
-        assert!(decode(ID, record).is_none());
+    fn an_unreadable_record_and_a_mark_are_none() {
+        let nonsense = r#"{"inbox":"x","shared_inbox":null,"keys":[["k","nonsense"]],"fetched_at":"2026-01-01T00:00:00Z"}"#;
+        for value in ["{", nonsense] {
+            assert!(decode(&stored(value), at(9)).is_none());
+        }
+        let mark = mark(ID, at(9));
+        assert_eq!(mark.expected_version, None);
+        assert!(decode(&stored(mark.value.unwrap()), at(9)).is_none());
+    }
+
+    #[test]
+    fn one_of_many_is_told_to_ask_again() {
+        let actor = alice();
+        let after = SignedDuration::from_secs(5);
+        assert!(!actor.is_due(after, at(9)));
+        assert!(actor.is_due(after, at(10)));
+        assert!(!actor.is_due(after, at(10)));
+        assert!(actor.is_due(after, at(15)));
     }
 }

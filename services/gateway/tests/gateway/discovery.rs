@@ -1,4 +1,4 @@
-//! WebFinger, NodeInfo, health, and what is answered where there is nothing.
+//! WebFinger, NodeInfo, and what is answered where there is nothing.
 
 use axum::body::Body;
 use http::Request;
@@ -97,56 +97,12 @@ async fn nodeinfo_counts_what_there_is() {
 }
 
 #[tokio::test]
-async fn readiness_says_what_is_lacking() {
-    let domain = Domain::new().await;
-    assert_eq!(
-        domain.get("/healthz").await.assert_status(200).json(),
-        json!({ "live": true })
-    );
-    assert_eq!(
-        domain.get("/readyz").await.assert_status(200).json(),
-        json!({ "ready": true, "lacking": {} })
-    );
-    domain.views.go_away();
-    assert_eq!(
-        domain.get("/readyz").await.assert_status(503).json(),
-        json!({ "ready": false, "lacking": { "projection": "the projection service is away just now" } })
-    );
-    let router = domain.without_log().await;
-    let request = Request::get("/readyz").body(Body::empty()).unwrap();
-    let answer = crate::answer::Answer::of(&router, request).await;
-    let lacking = answer.assert_status(503).json()["lacking"].clone();
-    assert_eq!(lacking.as_object().unwrap().len(), 2, "{lacking}");
-    domain.get("/healthz").await.assert_status(200);
-}
-
-#[tokio::test]
-async fn requests_are_counted_by_route_and_not_by_path() {
-    let domain = Domain::new().await;
-    domain.get("/actors/alice").await.assert_status(200);
-    domain.get("/actors/nobody").await.assert_status(404);
-    domain.get("/no/such/path").await.assert_status(404);
-    let metrics = domain.get("/metrics").await;
-    assert_eq!(
-        metrics.header("content-type"),
-        "text/plain; version=0.0.4; charset=utf-8"
-    );
-    let metrics = metrics.text();
-    for line in [
-        r#"fedsx_gateway_requests_total{method="GET",route="/actors/{name}",status="200"} 1"#,
-        r#"fedsx_gateway_requests_total{method="GET",route="/actors/{name}",status="404"} 1"#,
-        r#"fedsx_gateway_requests_total{method="GET",route="none",status="404"} 1"#,
-        r#"fedsx_gateway_refusals_total{code="not_found"} 2"#,
-    ] {
-        assert!(metrics.contains(line), "{line} is not in\n{metrics}");
-    }
-    assert!(!metrics.contains("nobody") && !metrics.contains("such/path"));
-}
-
-#[tokio::test]
 async fn where_there_is_nothing_a_problem_says_so() {
     let domain = Domain::new().await;
-    domain.get("/nothing/here").await.assert_refused(404, "not_found");
+    // What those who run the domain ask is answered elsewhere.
+    for path in ["/nothing/here", "/metrics", "/readyz", "/livez", "/healthz"] {
+        domain.get(path).await.assert_refused(404, "not_found");
+    }
     let send = |method: &str, path: &str| {
         domain.send(
             Request::builder()

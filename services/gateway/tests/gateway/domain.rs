@@ -13,20 +13,17 @@ use fedsx_runtime::{
     Context,
     clock::ManualClock,
     fetch::{Fetcher, Policy},
+    health::Lacking,
     keyring::MasterKey,
-    shutdown::Shutdown,
     token::{Credentials, Guard, Role, Tokens},
-    transport,
+    transport::{self, Channel},
 };
 use http::Request;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use tonic::{
-    service::interceptor::InterceptedService,
-    transport::{Channel, Server},
-};
+use tonic::{service::interceptor::InterceptedService, transport::Server};
 
-use crate::{answer::Answer, views::Views};
+use crate::{answer::Answer, losing::Losing, views::Views};
 
 pub(crate) const ORIGIN: &str = "https://events.example";
 pub(crate) const PUBLIC: &str = "https://www.w3.org/ns/activitystreams#Public";
@@ -39,7 +36,20 @@ pub(crate) struct Domain {
     channel: Channel,
     tokens: Tokens,
     settings: Settings,
-    shutdown: Shutdown,
+    context: Context,
+    losing: Losing,
+}
+
+/// Another gateway of a domain; it ends with the value.
+pub(crate) struct Gateway {
+    pub(crate) router: Router,
+    pub(crate) context: Context,
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.context.shutdown.begin();
+    }
 }
 
 impl Domain {
@@ -57,11 +67,11 @@ impl Domain {
             clock: Arc::new(clock.clone()),
             ..Context::default()
         };
-        let channel = serve(&origin, &tokens, &views, &context).await;
+        let losing = Losing::default();
+        let channel = serve(&origin, &tokens, &views, &losing, &context).await;
         let mut settings = Settings::new(origin.clone());
         adjust(&mut settings);
-        let shutdown = context.shutdown.clone();
-        let router = gateway(&channel, &tokens, &settings, context).await;
+        let router = gateway(&channel, &tokens, &settings, context.clone()).await;
         let domain = Self {
             origin,
             router,
@@ -70,7 +80,8 @@ impl Domain {
             channel,
             tokens,
             settings,
-            shutdown,
+            context,
+            losing,
         };
         domain.create(None, "Service").await;
         domain.create(Some("alice"), "Person").await;
@@ -78,27 +89,45 @@ impl Domain {
     }
 
     /// Another gateway of the same domain, that has seen nothing yet.
-    pub(crate) async fn second_gateway(&self) -> Router {
-        let context = Context {
-            clock: Arc::new(self.clock.clone()),
-            ..Context::default()
-        };
-        gateway(&self.channel, &self.tokens, &self.settings, context).await
+    pub(crate) async fn second_gateway(&self) -> Gateway {
+        let context = self.another();
+        let router = gateway(&self.channel, &self.tokens, &self.settings, context.clone()).await;
+        Gateway { router, context }
     }
 
     /// A gateway of the same domain whose log is away.
-    pub(crate) async fn without_log(&self) -> Router {
+    pub(crate) async fn without_log(&self) -> Gateway {
         let (memory, incoming) = transport::memory();
         drop(incoming);
-        let context = Context {
-            clock: Arc::new(self.clock.clone()),
-            ..Context::default()
-        };
+        let context = self.another();
         let views = projection(&self.channel, &self.tokens);
         let log = log(&memory.channel(), &self.tokens, Role::Gateway);
-        fedsx_gateway::start(self.settings.clone(), log, views, fetcher(), context)
+        let router = fedsx_gateway::start(self.settings.clone(), log, views, fetcher(), context.clone())
             .await
-            .unwrap()
+            .unwrap();
+        Gateway { router, context }
+    }
+
+    fn another(&self) -> Context {
+        Context {
+            clock: Arc::new(self.clock.clone()),
+            ..Context::default()
+        }
+    }
+
+    /// What the gateway lacks to be ready.
+    pub(crate) fn lacking(&self) -> Lacking {
+        self.context.readiness.lacking()
+    }
+
+    /// The gateway's metrics as text.
+    pub(crate) fn metrics(&self) -> String {
+        String::from_utf8(self.context.metrics.render().unwrap()).unwrap()
+    }
+
+    /// The answer to the next append gets lost once the log has carried it out.
+    pub(crate) fn lose_an_append(&self) {
+        self.losing.lose_one();
     }
 
     /// Makes an actor by a logged Create, and its row as the view would have it.
@@ -198,7 +227,7 @@ impl Domain {
 
 impl Drop for Domain {
     fn drop(&mut self) {
-        self.shutdown.begin();
+        self.context.shutdown.begin();
     }
 }
 
@@ -210,7 +239,13 @@ pub(crate) fn fetcher() -> Fetcher {
     Fetcher::new(Policy::new(["http://127.0.0.1:*".to_owned()]).unwrap()).unwrap()
 }
 
-async fn serve(origin: &Origin, tokens: &Tokens, views: &Views, context: &Context) -> Channel {
+async fn serve(
+    origin: &Origin,
+    tokens: &Tokens,
+    views: &Views,
+    losing: &Losing,
+    context: &Context,
+) -> Channel {
     let master_key = Arc::new(MasterKey::parse(&MasterKey::generate()).unwrap());
     let store = Arc::new(fedsx_log::store::sqlite::memory().await.unwrap());
     let settings = fedsx_log::Settings::new(origin.clone(), master_key);
@@ -218,6 +253,7 @@ async fn serve(origin: &Origin, tokens: &Tokens, views: &Views, context: &Contex
     let guard = Guard(tokens.clone());
     let (memory, incoming) = transport::memory();
     let server = Server::builder()
+        .layer(losing.clone())
         .add_service(InterceptedService::new(log, guard.clone()))
         .add_service(InterceptedService::new(
             ProjectionServer::new(views.clone()),

@@ -217,6 +217,16 @@ async fn many_at_once_fetch_an_actor_once() {
 }
 
 #[tokio::test]
+async fn many_at_once_find_out_once_that_an_actor_is_not_there() {
+    let (domain, peer) = (Domain::new().await, Peer::start().await);
+    peer.answers(BOB, Page::Status(404));
+    let letters: Vec<_> = (0..32).map(|n| letter(&domain, &peer, &n.to_string())).collect();
+    let answers = futures::future::join_all(letters.iter().map(|letter| letter.send(&domain))).await;
+    assert!(answers.iter().all(|answer| answer.status == 401));
+    assert_eq!(peer.gets(BOB), 1);
+}
+
+#[tokio::test]
 async fn a_refused_stranger_leaves_nothing_in_the_log() {
     let (domain, peer) = (Domain::new().await, Peer::start().await);
     let forged = Letter::new(&domain, &peer, &without_proof(&peer.note("bob", "1", &[ALICE]))).forged();

@@ -1,6 +1,8 @@
 //! A request to the gateway, every part of which can be wrong.
 
-use axum::{Router, body::Body};
+use std::net::SocketAddr;
+
+use axum::{Router, body::Body, extract::ConnectInfo};
 use fedsx_kernel::{
     actor,
     http_signature::{digest, rfc9421},
@@ -30,6 +32,8 @@ pub(crate) struct Letter {
     pub(crate) created: i64,
     pub(crate) signed: bool,
     pub(crate) body: Vec<u8>,
+    /// Whom it comes from; all that come from nobody count as one client.
+    pub(crate) client: Option<[u8; 4]>,
 }
 
 impl Letter {
@@ -47,6 +51,7 @@ impl Letter {
             created: domain.now().as_second(),
             signed: true,
             body,
+            client: None,
         }
     }
 
@@ -103,6 +108,11 @@ impl Letter {
         self
     }
 
+    pub(crate) fn from(mut self, client: [u8; 4]) -> Self {
+        self.client = Some(client);
+        self
+    }
+
     pub(crate) fn unsigned(mut self) -> Self {
         self.signed = false;
         self
@@ -130,6 +140,9 @@ impl Letter {
             request = request
                 .header("signature-input", signed.signature_input)
                 .header("signature", signed.signature);
+        }
+        if let Some(client) = self.client {
+            request = request.extension(ConnectInfo(SocketAddr::from((client, 443))));
         }
         request.body(Body::from(self.body.clone())).unwrap()
     }

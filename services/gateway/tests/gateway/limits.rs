@@ -46,10 +46,6 @@ async fn a_client_that_asks_too_fast_is_told_when() {
     answer.assert_refused(429, "rate_limited");
     assert_eq!(answer.header("retry-after"), "1");
     from([192, 0, 2, 2]).await.assert_status(200);
-    // Probes come from one address and wait for nobody.
-    for _ in 0..5 {
-        domain.get("/healthz").await.assert_status(200);
-    }
 }
 
 #[tokio::test]
@@ -61,12 +57,21 @@ async fn a_verified_origin_has_a_rate_that_a_claim_does_not_touch() {
         forged = forged.body(crate::letter::without_proof(&peer.note("bob", text, &[ALICE])).to_string());
         forged.send(&domain).await.assert_refused(403, "bad_signature");
     }
-    letter(&domain, &peer, "bob", "3")
-        .send(&domain)
-        .await
-        .assert_status(202);
+    // By its proof alone, and then as its sender.
+    for text in ["3", "4"] {
+        letter(&domain, &peer, "bob", text)
+            .send(&domain)
+            .await
+            .assert_status(202);
+    }
+    let entries = domain.stream(&format!("inbox/{}", peer.actor("bob"))).await;
+    let verified: Vec<_> = entries
+        .iter()
+        .map(|entry| entry.meta.as_ref().unwrap().verified_by.as_str())
+        .collect();
+    assert_eq!(verified, ["proof", "proof,rfc9421"]);
     let head = domain.head().await;
-    letter(&domain, &peer, "bob", "4")
+    letter(&domain, &peer, "bob", "5")
         .send(&domain)
         .await
         .assert_refused(429, "rate_limited");
@@ -82,10 +87,19 @@ async fn who_forwards_an_activity_spends_nothing_of_its_origins_rate() {
         let status = forwarded.send(&domain).await.status.as_u16();
         assert!(matches!(status, 200 | 202), "{status}");
     }
-    letter(&domain, &peer, "bob", "2")
+    // Nor where the forwarder pretends to be the sender.
+    for text in ["2", "3", "4"] {
+        let pretended = letter(&domain, &peer, "bob", text).forged();
+        pretended.send(&domain).await.assert_status(202);
+    }
+    letter(&domain, &peer, "bob", "5")
         .send(&domain)
         .await
         .assert_status(202);
+    let entries = domain.stream(&format!("inbox/{}", peer.actor("bob"))).await;
+    let remarks = |entry: &fedsx_proto::v1::Entry| entry.meta.as_ref().unwrap().remarks.join(",");
+    let remarks: Vec<_> = entries.iter().map(remarks).collect();
+    assert_eq!(remarks, ["forwarded", "", "forwarded", "forwarded", ""]);
 }
 
 #[tokio::test]
@@ -138,7 +152,7 @@ async fn a_stranger_has_a_quota_and_who_is_followed_has_none() {
         .assert_status(202);
     // The count outlives the gateway.
     second
-        .send_to(&domain.second_gateway().await)
+        .send_to(&domain.second_gateway().await.router)
         .await
         .assert_refused(403, "quota_exceeded");
     for name in ["bob", "eve"] {
@@ -165,6 +179,34 @@ async fn a_body_that_does_not_end_is_cut_off() {
     let domain = Domain::new().await;
     let endless = streamed(stream::repeat(Bytes::from(vec![b' '; 64 << 10])));
     domain.send(endless).await.assert_refused(413, "too_large");
+}
+
+#[tokio::test]
+async fn a_client_that_sends_slowly_takes_its_share_until_it_is_cut_off_and_nobody_elses() {
+    let domain = Domain::with(|settings| {
+        settings.client_requests = 2;
+        settings.body_timeout = Duration::from_millis(500);
+    })
+    .await;
+    let peer = Peer::start().await;
+    let slow = || {
+        let chunk = Bytes::from_static(b"{");
+        let mut request = streamed(stream::iter([chunk]).chain(stream::pending()));
+        let client = ConnectInfo(SocketAddr::from(([192, 0, 2, 1], 80)));
+        request.extensions_mut().insert(client);
+        domain.send(request)
+    };
+    let third = async {
+        let letter = letter(&domain, &peer, "bob", "1").from([192, 0, 2, 1]);
+        letter.send(&domain).await.assert_refused(429, "rate_limited");
+        let letter = letter.from([192, 0, 2, 2]);
+        letter.send(&domain).await.assert_status(202);
+    };
+    let (one, two, ()) = futures::join!(slow(), slow(), third);
+    one.assert_refused(408, "request_timeout");
+    two.assert_refused(408, "request_timeout");
+    let again = letter(&domain, &peer, "bob", "2").from([192, 0, 2, 1]);
+    again.send(&domain).await.assert_status(202);
 }
 
 #[tokio::test]

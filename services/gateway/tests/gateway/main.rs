@@ -10,15 +10,24 @@
 mod answer;
 mod domain;
 mod letter;
+mod losing;
 mod peer;
 mod views;
+mod wait;
 
 mod accepted;
+mod appended;
 mod discovery;
+mod fairness;
 mod keys;
 mod limits;
+mod metrics;
 mod mutated;
+mod order;
+mod readiness;
 mod reads;
 mod refused;
+mod replicas;
 mod signed_reads;
+mod standing;
 mod trace;

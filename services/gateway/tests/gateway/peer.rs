@@ -26,6 +26,8 @@ use tokio::{net::TcpListener, task::JoinHandle};
 pub(crate) enum Page {
     Status(u16),
     Redirect(String),
+    /// No answer at all.
+    Never,
     Document {
         content_type: &'static str,
         body: String,
@@ -170,6 +172,7 @@ async fn page(State((origin, shared)): State<(Origin, Arc<Mutex<Shared>>)>, uri:
     let show = |content_type: &'static str, body: String| ([(header::CONTENT_TYPE, content_type)], body);
     match page {
         Some(Page::Status(status)) => StatusCode::from_u16(status).unwrap().into_response(),
+        Some(Page::Never) => std::future::pending().await,
         Some(Page::Redirect(to)) => (StatusCode::FOUND, [(header::LOCATION, to)]).into_response(),
         Some(Page::Document { content_type, body }) => show(content_type, body).into_response(),
         None => {

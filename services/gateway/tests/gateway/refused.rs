@@ -420,7 +420,7 @@ async fn a_problem_tells_all_there_is_to_know() {
             r#""code":"missing_signature"}"#
         )
     );
-    let metrics = scene.domain.get("/metrics").await.text();
+    let metrics = scene.domain.metrics();
     for code in ["not_addressed", "missing_signature"] {
         assert!(
             metrics.contains(&format!("fedsx_gateway_refusals_total{{code=\"{code}\"}} 1")),
@@ -432,8 +432,8 @@ async fn a_problem_tells_all_there_is_to_know() {
 #[tokio::test]
 async fn without_the_other_services_it_is_not_now() {
     let scene = Scene::new().await;
-    let router = scene.domain.without_log().await;
-    let answer = scene.letter().send_to(&router).await;
+    let gateway = scene.domain.without_log().await;
+    let answer = scene.letter().send_to(&gateway.router).await;
     answer.assert_refused(503, "unavailable");
     assert_eq!(answer.header("retry-after"), "5");
 
@@ -452,9 +452,10 @@ async fn without_the_other_services_it_is_not_now() {
         .assert_refused(503, "unavailable");
     scene.letter().send(&scene.domain).await.assert_status(202);
 
+    // Nor does one that is away, of a sender that was not asked about a moment ago.
     scene.domain.views.go_away();
-    scene
-        .letter()
+    let letter = scene.of(&scene.peer.note("eve", "hello", &[ALICE]));
+    letter
         .send(&scene.domain)
         .await
         .assert_refused(503, "unavailable");

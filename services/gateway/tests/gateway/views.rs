@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -28,6 +28,7 @@ struct State {
     late: Mutex<Rows>,
     behind: AtomicBool,
     away: AtomicBool,
+    asked: AtomicUsize,
 }
 
 impl Views {
@@ -65,7 +66,25 @@ impl Views {
         self.0.away.store(true, Ordering::Relaxed);
     }
 
+    pub(crate) fn come_back(&self) {
+        self.0.away.store(false, Ordering::Relaxed);
+    }
+
+    pub(crate) fn remove(&self, view: &str, key: &str) {
+        self.0
+            .rows
+            .lock()
+            .unwrap()
+            .remove(&(view.to_owned(), key.to_owned()));
+    }
+
+    /// How many questions were asked.
+    pub(crate) fn asked(&self) -> usize {
+        self.0.asked.load(Ordering::Relaxed)
+    }
+
     fn rows_at(&self, at_least: u64) -> Result<Rows, Status> {
+        self.0.asked.fetch_add(1, Ordering::Relaxed);
         if self.0.away.load(Ordering::Relaxed) {
             return Err(Status::unavailable("the views are away"));
         }

@@ -1,8 +1,13 @@
-//! Limits by client address, by verified origin and by the target of a fetch.
+//! Limits by client address and by origin: how often, and how many at once.
+//!
+//! Each gateway counts for itself: behind a balancer that spreads a client's requests over several, the limits hold as
+//! many times as there are gateways.
+
+pub(crate) mod rate;
+pub(crate) mod share;
 
 use std::{
-    hash::Hash,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     time::Duration,
 };
 
@@ -12,77 +17,61 @@ use axum::{
     response::Response,
 };
 use fedsx_kernel::origin::Origin;
-use fedsx_runtime::code::{Code, Refusal};
-use governor::{
-    Quota, RateLimiter,
-    clock::{Clock as _, DefaultClock},
-    state::keyed::DashMapStateStore,
+use fedsx_runtime::{
+    code::{Code, Refusal},
+    serve::network,
 };
 use http::HeaderName;
 
-use crate::{App, problem::Problem, settings::Rate, settings::Settings};
+use crate::{App, problem::Problem, settings::Settings};
+use rate::Limiter;
+use share::Shares;
 
 /// How often keys that have recovered are dropped from memory.
 const HOUSEKEEPING: Duration = Duration::from_secs(10);
-
-/// A token bucket for each key. One without a rate lets everything through.
-#[derive(Debug)]
-pub(crate) struct Limiter<K: Hash + Eq + Clone>(Option<RateLimiter<K, DashMapStateStore<K>, DefaultClock>>);
-
-impl<K: Hash + Eq + Clone> Limiter<K> {
-    pub(crate) fn new(rate: Option<Rate>) -> Self {
-        Self(
-            rate.map(|rate| RateLimiter::dashmap(Quota::per_second(rate.per_second).allow_burst(rate.burst))),
-        )
-    }
-
-    /// Takes one; the error is how long to wait.
-    pub(crate) fn check(&self, key: &K) -> Result<(), Duration> {
-        let Some(limiter) = &self.0 else {
-            return Ok(());
-        };
-        limiter
-            .check_key(key)
-            .map_err(|denied| denied.wait_time_from(limiter.clock().now()))
-    }
-
-    pub(crate) fn forget_recovered(&self) {
-        if let Some(limiter) = &self.0 {
-            limiter.retain_recent();
-            limiter.shrink_to_fit();
-        }
-    }
-}
+/// How long giving back may take at the end.
+const LAST: Duration = Duration::from_secs(2);
 
 /// The limits of a gateway.
 #[derive(Debug)]
 pub(crate) struct Limits {
     clients: Limiter<IpAddr>,
-    origins: Limiter<Origin>,
+    under_way: Shares<IpAddr>,
+    senders: Limiter<Origin>,
+    authors: Limiter<Origin>,
 }
 
 impl Limits {
     pub(crate) fn new(settings: &Settings) -> Self {
         Self {
             clients: Limiter::new(settings.client_rate),
-            origins: Limiter::new(settings.origin_rate),
+            under_way: Shares::new(settings.client_requests),
+            senders: Limiter::new(settings.origin_rate),
+            authors: Limiter::new(settings.origin_rate),
         }
     }
 
-    /// Counts an activity of an origin whose signature holds: a claim costs its victim nothing.
-    pub(crate) fn verified(&self, origin: &Origin) -> Result<(), Problem> {
-        self.origins
+    /// Counts an activity that its own origin sent: its HTTP signature holds, so that a claim costs its victim nothing.
+    pub(crate) fn sent_by(&self, origin: &Origin) -> Result<(), Problem> {
+        self.senders
             .check(origin)
             .map_err(|wait| slow_down("the origin", wait))
     }
 
+    /// Counts an activity whose proof holds and whose sender was not verified: whether it may pass so. Where others have
+    /// used this up by forwarding what the origin said, it can still show that it is the sender.
+    pub(crate) fn said_by(&self, origin: &Origin) -> bool {
+        self.authors.check(origin).is_ok()
+    }
+
     fn forget_recovered(&self) {
         self.clients.forget_recovered();
-        self.origins.forget_recovered();
+        self.senders.forget_recovered();
+        self.authors.forget_recovered();
     }
 }
 
-/// Drops what has recovered, until shutdown.
+/// Drops what has recovered and gives back what is not needed, until shutdown.
 pub(crate) async fn housekeeping(app: App) {
     let stop = app.context.shutdown.token();
     while stop
@@ -92,7 +81,9 @@ pub(crate) async fn housekeeping(app: App) {
     {
         app.limits.forget_recovered();
         app.peers.forget_recovered();
+        app.quota.give_back_idle(&app.log).await;
     }
+    let _ = tokio::time::timeout(LAST, app.quota.give_back_all(&app.log)).await;
 }
 
 /// Whom a request comes from, as far as limits go.
@@ -121,6 +112,10 @@ pub(crate) async fn by_client(
         .clients
         .check(&client)
         .map_err(|wait| slow_down("the client's address", wait))?;
+    let Some(_under_way) = app.limits.under_way.try_take(client) else {
+        let detail = "the client's address has too many requests under way";
+        return Err(Problem::new(Code::RateLimited, detail));
+    };
     Ok(next.run(request).await)
 }
 
@@ -157,17 +152,6 @@ fn parse_address(text: &str) -> Option<IpAddr> {
         .or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
 }
 
-/// What one client holds: an IPv4 address, or an IPv6 /64.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(ip) => {
-            let [a, b, c, d, ..] = ip.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-        v4 => v4,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use axum::body::Body;
@@ -184,22 +168,6 @@ mod tests {
             .extensions_mut()
             .insert(ConnectInfo(SocketAddr::from(([10, 0, 0, 1], 9))));
         request
-    }
-
-    #[test]
-    fn a_burst_passes_and_what_follows_waits() {
-        let limiter = Limiter::new(Some(Rate::new(1, 2)));
-        assert_eq!(limiter.check(&"a"), Ok(()));
-        assert_eq!(limiter.check(&"a"), Ok(()));
-        let wait = limiter.check(&"a").unwrap_err();
-        assert!(wait <= Duration::from_secs(1), "{wait:?}");
-        assert_eq!(limiter.check(&"b"), Ok(()));
-    }
-
-    #[test]
-    fn without_a_rate_everything_passes() {
-        let limiter = Limiter::new(None);
-        assert!((0..10_000).all(|_| limiter.check(&"a").is_ok()));
     }
 
     #[test]
@@ -223,18 +191,6 @@ mod tests {
         assert_eq!(
             client(&request(&["[::ffff:9.9.9.9]:80"]), Some(&header)),
             "9.9.9.9".parse::<IpAddr>().unwrap()
-        );
-    }
-
-    #[test]
-    fn a_whole_ipv6_network_is_one_client() {
-        assert_eq!(
-            network("2001:db8:1:2:3::4".parse().unwrap()),
-            network("2001:db8:1:2::9".parse().unwrap())
-        );
-        assert_ne!(
-            network("2001:db8:1:2::1".parse().unwrap()),
-            network("2001:db8:1:3::1".parse().unwrap())
         );
     }
 }

@@ -1,36 +1,47 @@
 //! The log, as the gateway uses it.
 
+mod appender;
+
 use bytes::Bytes;
 use fedsx_kernel::{cid::Cid, stream::Stream};
 use fedsx_proto::v1::{
-    AppendRequest, DescribeRequest, Entry, Expected, GetKvRequest, GetRequest, KvChange, Meta, NewEntry,
-    ReadRequest, ReadResponse, append_response::Outcome, expected, get_request::By,
+    AppendRequest, ChangeKvRequest, DescribeRequest, Entry, Expected, GetKvRequest, GetRequest, KvChange,
+    KvItem, Meta, NewEntry, ReadRequest, ReadResponse, append_response::Outcome, expected, get_request::By,
 };
 use fedsx_runtime::code::{Code, Refusal};
 
-use crate::{LogClient, upstream::ask};
+use crate::{LogClient, measure::Appends, upstream::ask};
+use appender::Appender;
 
 const SERVICE: &str = "log";
 
 /// A client of the log. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Log(LogClient);
+pub(crate) struct Log {
+    client: LogClient,
+    appender: Appender,
+}
 
 /// What became of an append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Appended {
     New,
     Duplicate,
+    /// A compare-and-set of kv lost; nothing was written.
+    KvConflict,
 }
 
 impl Log {
-    pub(crate) fn new(client: LogClient) -> Self {
-        Self(client)
+    pub(crate) fn new(client: LogClient, measures: Appends) -> Self {
+        Self {
+            appender: Appender::start(client.clone(), measures),
+            client,
+        }
     }
 
     /// The highest position.
     pub(crate) async fn head(&self) -> Result<u64, Refusal> {
-        Ok(ask(SERVICE, self.0.clone().describe(DescribeRequest {}))
+        Ok(ask(SERVICE, self.client.clone().describe(DescribeRequest {}))
             .await?
             .head)
     }
@@ -44,12 +55,12 @@ impl Log {
     }
 
     async fn get(&self, by: By) -> Result<Option<Entry>, Refusal> {
-        let entry = ask(SERVICE, self.0.clone().get(GetRequest { by: Some(by) })).await;
+        let entry = ask(SERVICE, self.client.clone().get(GetRequest { by: Some(by) })).await;
         absent(entry)
     }
 
     pub(crate) async fn read(&self, request: ReadRequest) -> Result<ReadResponse, Refusal> {
-        ask(SERVICE, self.0.clone().read(request)).await
+        ask(SERVICE, self.client.clone().read(request)).await
     }
 
     /// Appends one received activity, with changes of kv in the same transaction.
@@ -71,10 +82,11 @@ impl Log {
             }],
             kv,
         };
-        match ask(SERVICE, self.0.clone().append(request)).await?.outcome {
+        match self.appender.append(request).await?.outcome {
             Some(Outcome::Appended(_)) => Ok(Appended::New),
             Some(Outcome::Duplicate(_)) => Ok(Appended::Duplicate),
-            // Neither a version nor a compare-and-set was asked for.
+            Some(Outcome::KvConflict(_)) => Ok(Appended::KvConflict),
+            // No version was asked for.
             other => {
                 tracing::error!(
                     ?other,
@@ -85,15 +97,21 @@ impl Log {
         }
     }
 
-    pub(crate) async fn kv(&self, space: &str, key: &str) -> Result<Option<Bytes>, Refusal> {
+    pub(crate) async fn kv(&self, space: &str, key: &str) -> Result<Option<KvItem>, Refusal> {
         let request = GetKvRequest {
             space: space.to_owned(),
             key: key.to_owned(),
         };
-        Ok(ask(SERVICE, self.0.clone().get_kv(request))
-            .await?
-            .item
-            .map(|item| item.value))
+        Ok(ask(SERVICE, self.client.clone().get_kv(request)).await?.item)
+    }
+
+    /// Changes one key; false where its compare-and-set lost.
+    pub(crate) async fn change_kv(&self, change: KvChange) -> Result<bool, Refusal> {
+        let request = ChangeKvRequest {
+            changes: vec![change],
+        };
+        let answer = ask(SERVICE, self.client.clone().change_kv(request)).await?;
+        Ok(answer.conflict.is_none())
     }
 }
 
