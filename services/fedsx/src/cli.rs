@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use fedsx_runtime::code::Refusal;
+use fedsx_runtime::{code::Refusal, token::Role};
 
 use crate::{
     bench, commands,
@@ -29,8 +29,15 @@ enum Command {
     Demo(Demo),
     /// Run a whole domain in this process, on the embedded store and queue
     All(Flags),
-    /// Measure: append, inbox, fan-out
-    #[command(subcommand)]
+    /// Run a domain's log: the only writer, on PostgreSQL
+    Log(Flags),
+    /// Run a domain's gateway: inboxes, actors, discovery
+    Gateway(Flags),
+    /// Run a domain's projection: views, and answers to follows
+    Projection(Flags),
+    /// Run a domain's delivery: fan-out and workers, on PostgreSQL and RabbitMQ
+    Delivery(Flags),
+    /// Measure: append, inbox, fan-out, …
     Bench(bench::Bench),
     /// Create and look at a running domain's actors
     #[command(subcommand)]
@@ -45,9 +52,12 @@ enum Command {
     #[command(subcommand)]
     Followers(commands::followers::Followers),
     /// Read the log
-    Log(commands::log::Log),
+    Entries(commands::entries::Entries),
     /// What was sent to whom, and how it went
     Deliveries(commands::deliveries::Deliveries),
+    /// What peers refused and what was given up: look at it, send it again, drop it
+    #[command(subcommand)]
+    DeadLetters(commands::dead_letters::DeadLetters),
     /// The domains that this one sends to, and blocks
     Peers(commands::peers::Peers),
 }
@@ -67,14 +77,19 @@ async fn execute(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Demo(demo) => demo::run(demo).await,
         Command::All(flags) => domain::run(&flags).await,
+        Command::Log(flags) => domain::role::run(Role::Log, &flags).await,
+        Command::Gateway(flags) => domain::role::run(Role::Gateway, &flags).await,
+        Command::Projection(flags) => domain::role::run(Role::Projection, &flags).await,
+        Command::Delivery(flags) => domain::role::run(Role::Delivery, &flags).await,
         Command::Bench(bench) => bench::run(bench).await,
         Command::Actor(actor) => commands::actor::run(actor).await,
         Command::Publish(publish) => commands::publish::run(publish).await,
         Command::Follow(follow) => commands::follow::follow(follow).await,
         Command::Unfollow(unfollow) => commands::follow::unfollow(unfollow).await,
         Command::Followers(followers) => commands::followers::run(followers).await,
-        Command::Log(log) => commands::log::run(log).await,
+        Command::Entries(entries) => commands::entries::run(entries).await,
         Command::Deliveries(deliveries) => commands::deliveries::run(deliveries).await,
+        Command::DeadLetters(letters) => commands::dead_letters::run(letters).await,
         Command::Peers(peers) => commands::peers::run(peers).await,
     }
 }

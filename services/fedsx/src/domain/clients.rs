@@ -4,10 +4,11 @@ use fedsx_proto::v1::{
     delivery_client::DeliveryClient as Delivery, log_client::LogClient as Log,
     projection_client::ProjectionClient as Projection,
 };
-use fedsx_runtime::{token::Credentials, transport::MAX_MESSAGE};
-use tonic::{service::interceptor::InterceptedService, transport::Channel};
+use fedsx_runtime::{
+    token::Credentials,
+    transport::{Authorised, Channel, MAX_MESSAGE},
+};
 
-type Authorised = InterceptedService<Channel, Credentials>;
 pub(crate) type LogClient = Log<Authorised>;
 pub(crate) type ProjectionClient = Projection<Authorised>;
 pub(crate) type DeliveryClient = Delivery<Authorised>;
@@ -21,13 +22,25 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
-    /// Clients over one channel, on which all services answer.
-    pub(crate) fn new(channel: &Channel, credentials: &Credentials) -> Self {
-        let authorised = || InterceptedService::new(channel.clone(), credentials.clone());
+    pub(crate) fn new(
+        log_at: Channel,
+        projection_at: Channel,
+        delivery_at: Channel,
+        credentials: &Credentials,
+    ) -> Self {
+        let delivery = Delivery::new(Authorised::new(delivery_at, credentials.clone()));
         Self {
-            log: Log::new(authorised()).max_decoding_message_size(MAX_MESSAGE),
-            projection: Projection::new(authorised()).max_decoding_message_size(MAX_MESSAGE),
-            delivery: Delivery::new(authorised()).max_decoding_message_size(MAX_MESSAGE),
+            log: log(log_at, credentials),
+            projection: projection(projection_at, credentials),
+            delivery: delivery.max_decoding_message_size(MAX_MESSAGE),
         }
     }
+}
+
+pub(super) fn log(channel: Channel, credentials: &Credentials) -> LogClient {
+    Log::new(Authorised::new(channel, credentials.clone())).max_decoding_message_size(MAX_MESSAGE)
+}
+
+pub(super) fn projection(channel: Channel, credentials: &Credentials) -> ProjectionClient {
+    Projection::new(Authorised::new(channel, credentials.clone())).max_decoding_message_size(MAX_MESSAGE)
 }

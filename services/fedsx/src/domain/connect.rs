@@ -13,6 +13,8 @@ pub(crate) struct Connection {
     pub(crate) origin: Origin,
     /// `http://127.0.0.1:9001`
     pub(crate) grpc: String,
+    /// Health and metrics, `http://127.0.0.1:9002`
+    pub(crate) admin: String,
     pub(crate) token: String,
 }
 
@@ -21,6 +23,7 @@ impl std::fmt::Debug for Connection {
         f.debug_struct("Connection")
             .field("origin", &self.origin)
             .field("grpc", &self.grpc)
+            .field("admin", &self.admin)
             .finish_non_exhaustive()
     }
 }

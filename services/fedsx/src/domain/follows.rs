@@ -1,10 +1,11 @@
-//! The follows of the configuration: each is asked for until it is answered, also of a peer that was down at boot.
+//! The follows of the configuration: each is asked for until it is answered, also of a peer that was down at boot. One that
+//! was undone by hand is not asked for again.
 
 use std::time::Duration;
 
 use fedsx_kernel::origin::Origin;
 use fedsx_proto::v1::{
-    DescribeRequest, GetRowRequest, ListDeliveriesRequest, ListPeersRequest, PublishRequest,
+    DescribeRequest, GetPeerRequest, GetRowRequest, ListDeliveriesRequest, PublishRequest,
 };
 use fedsx_runtime::{
     code::{Code, Refusal},
@@ -22,9 +23,10 @@ const LONGEST: Duration = Duration::from_secs(6 * 3600);
 const SOON: Duration = Duration::from_secs(2);
 
 /// Keeps each follow in a task of its own until it is answered.
-pub(super) fn keep(shutdown: &Shutdown, clients: &Clients, origin: &Origin, targets: Vec<String>) {
+pub(super) fn keep(shutdown: &Shutdown, clients: &Clients, origin: &Origin, targets: &[String]) {
     for target in targets {
         let (clients, base, stop) = (clients.clone(), origin.base(), shutdown.token());
+        let target = target.clone();
         shutdown.spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -49,8 +51,8 @@ async fn until_answered(mut clients: Clients, base: &str, target: &str) {
                 return tracing::info!(%target, state, "the configured follow is answered");
             }
             Ok(State::Underway) => SOON * 5,
-            Ok(State::Missing) => {
-                if let Err(refusal) = ask(&mut clients, target).await {
+            Ok(State::Missing { last }) => {
+                if let Err(refusal) = ask(&mut clients, target, &last).await {
                     tracing::warn!(%target, error = %refusal, "the follow could not be published");
                 }
                 let wait = patience;
@@ -70,8 +72,10 @@ enum State {
     Answered(String),
     /// Asked for, and still on its way.
     Underway,
-    /// Never asked for, or asked for without an answer.
-    Missing,
+    /// Never asked for, or asked for without an answer: the last Follow's CID, or nothing.
+    Missing {
+        last: String,
+    },
 }
 
 async fn look(clients: &mut Clients, base: &str, target: &str) -> Result<State, Refusal> {
@@ -90,18 +94,18 @@ async fn look(clients: &mut Clients, base: &str, target: &str) -> Result<State, 
         Err(refusal) => return Err(refusal),
     };
     match row {
-        None => Ok(State::Missing),
+        None => Ok(State::Missing { last: String::new() }),
         Some(row) if row.state != "requested" => Ok(State::Answered(row.state)),
         Some(row) => underway(clients, target, row.follow_cid).await,
     }
 }
 
 /// A Follow that delivery still owes the peer is not repeated: the backlog of a peer that is down stays as it is.
-async fn underway(clients: &mut Clients, target: &str, cid: String) -> Result<State, Refusal> {
+async fn underway(clients: &mut Clients, target: &str, last: String) -> Result<State, Refusal> {
     let origin = Origin::of(target).map(String::from).unwrap_or_default();
     let pending = ListDeliveriesRequest {
-        cid,
-        state: "pending".into(),
+        cid: last.clone(),
+        states: vec!["pending".into()],
         limit: 1,
         ..Default::default()
     };
@@ -112,26 +116,25 @@ async fn underway(clients: &mut Clients, target: &str, cid: String) -> Result<St
         .into_inner()
         .deliveries
         .is_empty();
-    let peers = clients
-        .delivery
-        .list_peers(ListPeersRequest {})
-        .await?
-        .into_inner()
-        .peers;
-    let away = peers
-        .iter()
-        .any(|peer| peer.origin == origin && peer.state != "live");
+    let peer = clients.delivery.get_peer(GetPeerRequest { origin }).await;
+    let away = match peer.map_err(Refusal::from) {
+        Ok(peer) => peer.into_inner().state != "live",
+        Err(refusal) if refusal.code == Code::NotFound => false,
+        Err(refusal) => return Err(refusal),
+    };
     Ok(if waits || away {
         State::Underway
     } else {
-        State::Missing
+        State::Missing { last }
     })
 }
 
-async fn ask(clients: &mut Clients, target: &str) -> Result<(), Refusal> {
+/// Asks by a key that says what was asked before, so that replicas which see the same ask once.
+async fn ask(clients: &mut Clients, target: &str, last: &str) -> Result<(), Refusal> {
     let draft = serde_json::to_vec(&drafts::follow(target)).unwrap_or_default();
     let request = PublishRequest {
         draft: draft.into(),
+        idempotency_key: format!("follow/{target}/{last}"),
         ..PublishRequest::default()
     };
     clients.log.publish(request).await?;

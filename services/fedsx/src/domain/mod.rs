@@ -1,28 +1,42 @@
-//! A whole domain in one process: every service on the embedded store and queue, joined by an in-memory transport.
+//! A domain that runs: the whole of it in one process ([`Domain`]), or one role of it ([`role`]).
+//!
+//! Both start the same services with the same clients. In one process they are joined by an in-memory transport and may
+//! keep their state in SQLite and the queue in memory; apart, by gRPC over TCP, PostgreSQL and RabbitMQ.
 
 mod bundle;
 mod clients;
 mod connect;
+mod dependencies;
 mod follows;
+mod master_key;
+mod process;
+pub(crate) mod role;
 mod seed;
 mod services;
 mod settings;
 
-use std::{net::SocketAddr, os::unix::fs::DirBuilderExt as _, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, os::unix::fs::DirBuilderExt as _, path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 use fedsx_kernel::origin::Origin;
-use fedsx_runtime::{shutdown, telemetry};
+use fedsx_runtime::{shutdown, telemetry, token::Role};
+use tonic::service::Routes;
 
 pub(crate) use bundle::Bundle;
 pub(crate) use clients::{Clients, LogClient};
 pub(crate) use connect::Connection;
+use process::{DEADLINE, Process, bind, service_name};
 pub(crate) use settings::{Flags, Settings};
 
-/// How long services may take to end after a signal.
-const DEADLINE: Duration = Duration::from_secs(15);
+/// Every service of a domain.
+const ALL: &[Role] = &[Role::Log, Role::Projection, Role::Delivery, Role::Gateway];
+const GRPC: &[&str] = &[
+    service_name(Role::Log),
+    service_name(Role::Projection),
+    service_name(Role::Delivery),
+];
 
-/// A domain that runs.
+/// A domain that runs in this process.
 #[derive(Debug)]
 pub(crate) struct Domain {
     pub(crate) origin: Origin,
@@ -30,8 +44,8 @@ pub(crate) struct Domain {
     /// Clients with the operator's token.
     pub(crate) clients: Clients,
     pub(crate) listen: SocketAddr,
-    services: services::Services,
-    data: PathBuf,
+    pub(crate) admin: SocketAddr,
+    process: Process,
     // Held until the domain ends: two processes on one folder would both number its log.
     _lock: std::fs::File,
 }
@@ -39,51 +53,84 @@ pub(crate) struct Domain {
 impl Domain {
     /// Starts a domain and seeds its bundle; it answers peers when this returns.
     pub(crate) async fn start(settings: Settings) -> anyhow::Result<Self> {
+        anyhow::ensure!(!settings.bundle.is_empty(), "`bundle` is missing: --bundle blog");
         let bundle = Bundle::load(&settings.bundle)?;
-        let data = settings.data.clone();
-        // What is not public lies there in the clear.
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&data)
-            .with_context(|| format!("the folder {} cannot be made", data.display()))?;
-        let lock = lock(&data)?;
-        let follows = settings.follows.clone();
-        let services = services::start(settings).await?;
-        let clients = services.operator();
+        let lock = lock(&settings.data)?;
+        // Ports are bound first: what another process holds is told before anything is written.
+        let http = bind(settings.listen, "listen").await?;
+        let grpc = bind(settings.grpc_listen, "grpc_listen").await?;
+        let listen = http.local_addr()?;
+        let grpc_address = grpc.local_addr()?;
+
+        let (process, incoming) = Process::new(settings, ALL);
+        let admin = process.serve_admin().await?;
+        let routes = routes(&process).await?;
+        process.serve_grpc(routes, GRPC, grpc, incoming)?;
+        let router = services::gateway(&process).await?;
+        process.serve_public(router, http);
+
+        let clients = process.clients(Role::Operator)?;
         seed::seed(clients.log.clone(), &bundle).await?;
-        connect::write(&data, &services.connection)?;
-        let origin = services.origin.clone();
-        follows::keep(&services.context.shutdown, &clients, &origin, follows);
+        let origin = process.settings.origin.clone();
+        follows::keep(
+            &process.context.shutdown,
+            &clients,
+            &origin,
+            &process.settings.follows,
+        );
+        process.context.readiness.started();
+        let connection = Connection {
+            origin: origin.clone(),
+            grpc: format!("http://{grpc_address}"),
+            admin: format!("http://{admin}"),
+            token: process.tokens.of(Role::Operator).unwrap_or_default().to_owned(),
+        };
+        connect::write(&process.settings.data, &connection)?;
         Ok(Self {
             origin,
             bundle,
             clients,
-            listen: services.listen,
-            services,
-            data,
+            listen,
+            admin,
+            process,
             _lock: lock,
         })
     }
 
     /// Clients with another role's token, for the benchmarks.
-    pub(crate) fn clients(&self, role: fedsx_runtime::token::Role) -> Clients {
-        self.services.clients(role)
+    pub(crate) fn clients(&self, role: Role) -> anyhow::Result<Clients> {
+        self.process.clients(role)
     }
 
     /// Where the domain keeps its state.
     pub(crate) fn data(&self) -> &std::path::Path {
-        &self.data
+        &self.process.settings.data
     }
 
     /// Ends the domain; false where something had to be cut off.
     pub(crate) async fn stop(self) -> bool {
-        connect::remove(&self.data);
-        self.services.context.shutdown.finish(DEADLINE).await
+        connect::remove(self.data());
+        self.process.stop().await
     }
 }
 
+/// The gRPC services, started in the order in which they need each other.
+async fn routes(process: &Process) -> anyhow::Result<Routes> {
+    let master_key = Arc::new(master_key::master_key(&process.settings)?);
+    let routes = services::log(process, master_key.clone(), Routes::default()).await?;
+    // The folder's lock makes these names unique, and a process that starts again takes its leases back at once.
+    let routes = services::projection(process, "projection".to_owned(), routes).await?;
+    services::delivery(process, master_key, "delivery".to_owned(), routes).await
+}
+
+/// Makes the data folder where it is missing, and keeps other processes off it.
 fn lock(data: &std::path::Path) -> anyhow::Result<std::fs::File> {
+    // What is not public lies there in the clear.
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data)
+        .with_context(|| format!("the folder {} cannot be made", data.display()))?;
     let path = data.join("lock");
     let file =
         std::fs::File::create(&path).with_context(|| format!("{} cannot be written", path.display()))?;
@@ -101,15 +148,16 @@ fn lock(data: &std::path::Path) -> anyhow::Result<std::fs::File> {
 /// `fedsx all`: runs one domain until it is told to end.
 pub(crate) async fn run(flags: &Flags) -> anyhow::Result<()> {
     let settings = Settings::load(flags)?;
-    let telemetry = telemetry::start(&settings.telemetry())?;
+    let telemetry = telemetry::start(&settings.telemetry("fedsx"))?;
     let domain = Domain::start(settings).await?;
     println!(
         "{} ({}) listens on http://{}",
         domain.origin, domain.bundle.title, domain.listen
     );
+    println!("health and metrics: http://{}/readyz, /metrics", domain.admin);
     println!(
         "client commands: fedsx <command> --data {}",
-        domain.data.display()
+        PathBuf::from(domain.data()).display()
     );
     shutdown::signal().await?;
     println!("stopping");

@@ -1,0 +1,160 @@
+//! One process of a domain: what its services share, and the listeners in front of them.
+
+use std::{net::SocketAddr, time::Duration};
+
+use anyhow::Context as _;
+use axum::Router;
+use fedsx_proto::v1;
+use fedsx_runtime::{
+    Context, admin, grpc,
+    health::Readiness,
+    serve,
+    token::{Credentials, Role, Tokens},
+    transport::{self, Channel, Incoming, Memory},
+};
+use tokio::net::TcpListener;
+use tonic::{service::Routes, transport::server::TcpIncoming};
+
+use super::{Clients, Settings};
+
+/// How long services may take to end after a signal.
+pub(super) const DEADLINE: Duration = Duration::from_secs(15);
+
+/// A process of a domain: the whole of it, or one role.
+#[derive(Debug)]
+pub(super) struct Process {
+    pub(super) settings: Settings,
+    pub(super) context: Context,
+    /// Those that are configured, and random ones for the other roles.
+    pub(super) tokens: Tokens,
+    /// The services that run here; the others are away.
+    here: &'static [Role],
+    memory: Memory,
+}
+
+impl Process {
+    /// A process that runs these services, and the memory's end that they are to be served on.
+    pub(super) fn new(settings: Settings, here: &'static [Role]) -> (Self, Incoming) {
+        let (memory, incoming) = transport::memory();
+        let process = Self {
+            tokens: settings.internal.tokens.clone().complete(),
+            context: Context {
+                readiness: Readiness::starting(),
+                ..Context::default()
+            },
+            settings,
+            here,
+            memory,
+        };
+        (process, incoming)
+    }
+
+    /// The way to a service, here or away.
+    pub(super) fn channel(&self, service: Role) -> anyhow::Result<Channel> {
+        if self.here.contains(&service) {
+            return Ok(self.memory.channel());
+        }
+        let (internal, urls) = (&self.settings.internal, &self.settings.internal.urls);
+        match service {
+            Role::Projection => internal.channel("projection_urls", &urls.projection),
+            Role::Delivery => internal.channel("delivery_urls", &urls.delivery),
+            _ => internal.channel("log_urls", &urls.log),
+        }
+    }
+
+    /// What a role shows to the services it calls.
+    pub(super) fn credentials(&self, role: Role) -> anyhow::Result<Credentials> {
+        let whole = self.here.len() > 1;
+        anyhow::ensure!(
+            whole || self.settings.internal.tokens.of(role).is_some(),
+            "`token_{}` is missing: a secret that the services which it calls are given too",
+            role.as_str()
+        );
+        Ok(Credentials::of(&self.tokens, role))
+    }
+
+    /// Clients of every service in this role.
+    pub(super) fn clients(&self, role: Role) -> anyhow::Result<Clients> {
+        Ok(Clients::new(
+            self.channel(Role::Log)?,
+            self.channel(Role::Projection)?,
+            self.channel(Role::Delivery)?,
+            &self.credentials(role)?,
+        ))
+    }
+
+    /// A client of a log that runs here, with the operator's rights.
+    pub(super) fn own_log(&self) -> super::LogClient {
+        let credentials = Credentials::of(&self.tokens, Role::Operator);
+        super::clients::log(self.memory.channel(), &credentials)
+    }
+
+    /// Serves health and metrics, from before the services start until after they have ended.
+    pub(super) async fn serve_admin(&self) -> anyhow::Result<SocketAddr> {
+        let listener = bind(self.settings.admin_listen, "admin_listen").await?;
+        let address = listener.local_addr()?;
+        let router = admin::router(&self.context);
+        tokio::spawn(serve::serve(
+            listener,
+            router,
+            tokio_util::sync::CancellationToken::new(),
+        ));
+        Ok(address)
+    }
+
+    /// Serves the gRPC services of this process over memory and TCP.
+    pub(super) fn serve_grpc(
+        &self,
+        routes: Routes,
+        services: &'static [&'static str],
+        listener: TcpListener,
+        incoming: Incoming,
+    ) -> anyhow::Result<()> {
+        let (shutdown, stop) = (&self.context.shutdown, self.context.shutdown.token());
+        let readiness = &self.context.readiness;
+        let descriptors = fedsx_proto::FILE_DESCRIPTOR_SET;
+        let routes = grpc::with_health_and_reflection(routes, services, descriptors, readiness, shutdown)?;
+        let tcp = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let tls = self.settings.internal.server_tls.clone();
+        shutdown.spawn(report(grpc::serve(routes.clone(), incoming, None, stop.clone())));
+        shutdown.spawn(report(grpc::serve(routes, tcp, tls, stop)));
+        Ok(())
+    }
+
+    /// Serves the public router.
+    pub(super) fn serve_public(&self, router: Router, listener: TcpListener) {
+        let shutdown = &self.context.shutdown;
+        shutdown.spawn(serve::serve(listener, router, shutdown.token()));
+    }
+
+    /// Ends everything; false where something had to be cut off.
+    pub(super) async fn stop(&self) -> bool {
+        self.context.readiness.stopping();
+        self.context.shutdown.finish(DEADLINE).await
+    }
+}
+
+/// The full names of the gRPC services.
+pub(super) const fn service_name(role: Role) -> &'static str {
+    match role {
+        Role::Projection => v1::projection_server::SERVICE_NAME,
+        Role::Delivery => v1::delivery_server::SERVICE_NAME,
+        _ => v1::log_server::SERVICE_NAME,
+    }
+}
+
+async fn report(serving: impl Future<Output = Result<(), tonic::transport::Error>>) {
+    if let Err(error) = serving.await {
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "the gRPC server has ended"
+        );
+    }
+}
+
+/// Binds a listener; what another process holds is told by the key that names it.
+pub(super) async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("`{key}`: {address} cannot be bound"))
+}

@@ -1,0 +1,97 @@
+//! The flags of the commands that run a domain or one of its roles.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use config::Value;
+
+/// Each has a key of the same name in the configuration file and in the environment.
+#[derive(Debug, Default, Clone, Args)]
+#[command(
+    after_help = "Every flag is also a key of the configuration file and of the environment: --plain-peer is \
+                  `plain_peers` and FEDSX_PLAIN_PEERS. Flags win over the environment, and that over the file. \
+                  Secrets (tokens, the master key) have no flags: they would be seen in the list of processes."
+)]
+pub(crate) struct Flags {
+    /// Who the domain is, as peers reach it: http://127.0.0.1:8001
+    #[arg(long, value_name = "URL")]
+    pub(super) origin: Option<String>,
+    /// What it means: blog, events, or the path of a bundle's folder
+    #[arg(long, value_name = "BUNDLE")]
+    pub(super) bundle: Option<String>,
+    /// Where `all` keeps its state [default: fedsx-data]
+    #[arg(long, value_name = "DIR")]
+    pub(super) data: Option<String>,
+    /// Where the public HTTP server binds [default: loopback, at the origin's port, or 8000 where it names none]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) listen: Option<String>,
+    /// Where the internal gRPC server binds [default: 127.0.0.1:0]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) grpc_listen: Option<String>,
+    /// Where health and metrics answer [default: 127.0.0.1:0]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) admin_listen: Option<String>,
+    /// PostgreSQL: postgres://user@host/name [default in `all`: SQLite in --data]
+    #[arg(long, value_name = "URL")]
+    pub(super) database: Option<String>,
+    /// RabbitMQ: amqp://user@host/vhost [default in `all`: a queue in memory]
+    #[arg(long, value_name = "URL")]
+    pub(super) broker: Option<String>,
+    /// Where the log answers: http://log:9000. Repeatable
+    #[arg(long = "log-url", value_name = "URL")]
+    pub(super) log_urls: Vec<String>,
+    /// Where the projection answers. Repeatable
+    #[arg(long = "projection-url", value_name = "URL")]
+    pub(super) projection_urls: Vec<String>,
+    /// Where delivery answers. Repeatable
+    #[arg(long = "delivery-url", value_name = "URL")]
+    pub(super) delivery_urls: Vec<String>,
+    /// A peer that may be plain http and at a private address, http://127.0.0.1:8002; its port may be *. Repeatable
+    #[arg(long = "plain-peer", value_name = "ORIGIN")]
+    pub(super) plain_peers: Vec<String>,
+    /// A peer whose traces this domain's spans join. Repeatable
+    #[arg(long = "trusted-origin", value_name = "ORIGIN")]
+    pub(super) trusted_origins: Vec<String>,
+    /// An actor that the domain follows, asking again until it accepts. Repeatable
+    #[arg(long = "follow", value_name = "URL")]
+    pub(super) follows: Vec<String>,
+    /// Export traces by OTLP over gRPC: http://127.0.0.1:4317
+    #[arg(long, value_name = "URL")]
+    pub(super) otlp: Option<String>,
+    /// Log directives: info, or warn,fedsx_delivery=debug
+    #[arg(long, value_name = "DIRECTIVES")]
+    pub(super) log: Option<String>,
+    /// Log one JSON object a line
+    #[arg(long)]
+    pub(super) log_json: bool,
+    /// A configuration file in TOML; `FEDSX_CONFIG` names one too
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+}
+
+impl Flags {
+    /// What they override, by key.
+    pub(super) fn overrides(&self) -> Vec<(&'static str, Option<Value>)> {
+        let text = |value: &Option<String>| value.clone().map(Value::from);
+        let list = |items: &Vec<String>| (!items.is_empty()).then(|| items.clone().into());
+        vec![
+            ("origin", text(&self.origin)),
+            ("bundle", text(&self.bundle)),
+            ("data", text(&self.data)),
+            ("listen", text(&self.listen)),
+            ("grpc_listen", text(&self.grpc_listen)),
+            ("admin_listen", text(&self.admin_listen)),
+            ("database", text(&self.database)),
+            ("broker", text(&self.broker)),
+            ("log_urls", list(&self.log_urls)),
+            ("projection_urls", list(&self.projection_urls)),
+            ("delivery_urls", list(&self.delivery_urls)),
+            ("plain_peers", list(&self.plain_peers)),
+            ("trusted_origins", list(&self.trusted_origins)),
+            ("follows", list(&self.follows)),
+            ("otlp", text(&self.otlp)),
+            ("log", text(&self.log)),
+            ("log_json", self.log_json.then_some(true).map(Into::into)),
+        ]
+    }
+}

@@ -1,0 +1,82 @@
+//! The configuration's keys as they are written.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use fedsx_runtime::config::{Sources, load};
+
+use super::Flags;
+
+const DEFAULTS: &str = include_str!("../../config.default.toml");
+
+/// Keys that hold lists.
+const LISTS: [&str; 6] = [
+    "log_urls",
+    "projection_urls",
+    "delivery_urls",
+    "plain_peers",
+    "trusted_origins",
+    "follows",
+];
+
+/// Environment variables of other commands, which are no keys of a domain's configuration.
+const NOT_KEYS: [&str; 4] = ["FEDSX_CONFIG", "FEDSX_CONNECT", "FEDSX_TOKEN", "FEDSX_DEMO_DATA"];
+
+/// Those of the tests' servers begin with this.
+const TESTS: &str = "FEDSX_TEST_";
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Keys {
+    pub(super) origin: String,
+    pub(super) bundle: String,
+    pub(super) data: PathBuf,
+    pub(super) listen: String,
+    pub(super) grpc_listen: String,
+    pub(super) admin_listen: String,
+    pub(super) database: String,
+    pub(super) broker: String,
+    pub(super) log_urls: Vec<String>,
+    pub(super) projection_urls: Vec<String>,
+    pub(super) delivery_urls: Vec<String>,
+    pub(super) token_gateway: String,
+    pub(super) token_projection: String,
+    pub(super) token_delivery: String,
+    pub(super) token_site: String,
+    pub(super) token_operator: String,
+    pub(super) tls_certificate: PathBuf,
+    pub(super) tls_key: PathBuf,
+    pub(super) tls_ca: PathBuf,
+    pub(super) replica: String,
+    pub(super) master_key: String,
+    pub(super) plain_peers: Vec<String>,
+    pub(super) trusted_origins: Vec<String>,
+    pub(super) follows: Vec<String>,
+    pub(super) client_address_header: String,
+    pub(super) otlp: String,
+    pub(super) log: String,
+    pub(super) log_json: bool,
+}
+
+impl Keys {
+    pub(super) fn read(flags: &Flags, environment: Vec<(String, String)>) -> anyhow::Result<Self> {
+        let named = environment
+            .iter()
+            .find(|(key, _)| key == "FEDSX_CONFIG")
+            .map(|(_, path)| PathBuf::from(path));
+        let file = flags.config.clone().or(named);
+        let environment = environment
+            .into_iter()
+            .filter(|(key, _)| !NOT_KEYS.contains(&key.as_str()) && !key.starts_with(TESTS))
+            .collect();
+        load(Sources {
+            defaults: DEFAULTS,
+            file: file.as_deref(),
+            environment,
+            prefix: "FEDSX",
+            lists: &LISTS,
+            overrides: flags.overrides(),
+        })
+        .context("the configuration")
+    }
+}

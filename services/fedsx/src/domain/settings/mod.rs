@@ -1,0 +1,220 @@
+//! A domain's settings: defaults, a file, the environment and flags.
+
+mod flags;
+mod internal;
+mod keys;
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use anyhow::Context as _;
+use fedsx_kernel::origin::Origin;
+use fedsx_runtime::telemetry;
+pub(crate) use flags::Flags;
+use http::HeaderName;
+pub(crate) use internal::Internal;
+use keys::Keys;
+
+use crate::drafts;
+
+/// A domain's settings, complete.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) origin: Origin,
+    pub(crate) bundle: String,
+    pub(crate) data: PathBuf,
+    pub(crate) listen: SocketAddr,
+    pub(crate) grpc_listen: SocketAddr,
+    pub(crate) admin_listen: SocketAddr,
+    /// None: SQLite in the data folder.
+    pub(crate) database: Option<String>,
+    /// None: a queue in memory.
+    pub(crate) broker: Option<String>,
+    pub(crate) internal: Internal,
+    pub(crate) replica: Option<String>,
+    /// Base64; none: kept in the data folder.
+    pub(crate) master_key: Option<String>,
+    pub(crate) plain_peers: Vec<String>,
+    pub(crate) trusted_origins: Vec<Origin>,
+    pub(crate) follows: Vec<String>,
+    /// Where a trusted proxy names the client.
+    pub(crate) client_address_header: Option<HeaderName>,
+    /// Whether the gateway limits rates; a benchmark lifts that, or it would measure the limit.
+    pub(crate) limited: bool,
+    /// Whether delivery sends; a benchmark of what happens before stops it.
+    pub(crate) workers: bool,
+    otlp: Option<String>,
+    log: String,
+    log_json: bool,
+}
+
+impl Settings {
+    /// Reads the settings of `fedsx all` or of a role.
+    pub(crate) fn load(flags: &Flags) -> anyhow::Result<Self> {
+        Self::from_environment(flags, std::env::vars().collect())
+    }
+
+    pub(super) fn from_environment(
+        flags: &Flags,
+        environment: Vec<(String, String)>,
+    ) -> anyhow::Result<Self> {
+        Self::check(Keys::read(flags, environment)?)
+    }
+
+    fn check(keys: Keys) -> anyhow::Result<Self> {
+        anyhow::ensure!(
+            !keys.origin.is_empty(),
+            "`origin` is missing: --origin http://127.0.0.1:8001"
+        );
+        let origin: Origin = keys.origin.parse().context("`origin`")?;
+        let listen = if keys.listen.is_empty() {
+            default_listen(&origin)?
+        } else {
+            address("listen", &keys.listen)?
+        };
+        Ok(Self {
+            listen,
+            grpc_listen: address("grpc_listen", &keys.grpc_listen)?,
+            admin_listen: address("admin_listen", &keys.admin_listen)?,
+            internal: Internal::check(&keys)?,
+            trusted_origins: keys
+                .trusted_origins
+                .iter()
+                .map(|origin| origin.parse().context("`trusted_origins`"))
+                .collect::<Result<_, _>>()?,
+            follows: keys
+                .follows
+                .iter()
+                .map(|url| drafts::actor_id(url).context("`follows`"))
+                .collect::<Result<_, _>>()?,
+            client_address_header: filled(keys.client_address_header)
+                .map(|name| {
+                    name.parse()
+                        .with_context(|| format!("`client_address_header` is {name:?}"))
+                })
+                .transpose()?,
+            bundle: keys.bundle,
+            data: keys.data,
+            database: filled(keys.database),
+            broker: filled(keys.broker),
+            replica: filled(keys.replica),
+            master_key: filled(keys.master_key),
+            plain_peers: keys.plain_peers,
+            limited: true,
+            workers: true,
+            otlp: filled(keys.otlp),
+            log: keys.log,
+            log_json: keys.log_json,
+            origin,
+        })
+    }
+
+    /// A domain on loopback that another command runs: the demo's, a benchmark's.
+    pub(crate) fn embedded(origin: Origin, bundle: &str, data: PathBuf) -> anyhow::Result<Self> {
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+        Ok(Self {
+            bundle: bundle.to_owned(),
+            data,
+            listen: default_listen(&origin)?,
+            grpc_listen: loopback,
+            admin_listen: loopback,
+            database: None,
+            broker: None,
+            internal: Internal::default(),
+            replica: None,
+            master_key: None,
+            plain_peers: vec!["http://127.0.0.1:*".to_owned()],
+            trusted_origins: Vec::new(),
+            follows: Vec::new(),
+            client_address_header: None,
+            limited: true,
+            workers: true,
+            otlp: None,
+            log: String::new(),
+            log_json: false,
+            origin,
+        })
+    }
+
+    /// How a process of this part tells what it does: `log`, `gateway`, …, or `fedsx` for a whole domain.
+    pub(crate) fn telemetry(&self, part: &str) -> telemetry::Settings {
+        telemetry::Settings {
+            otlp: self.otlp.clone(),
+            service: format!("{part}@{}", self.origin.authority()),
+            json: self.log_json,
+            filter: self.log.clone(),
+        }
+    }
+}
+
+fn filled(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+fn address(key: &str, text: &str) -> anyhow::Result<SocketAddr> {
+    text.parse()
+        .with_context(|| format!("`{key}` is {text:?}, not an address such as 127.0.0.1:8001"))
+}
+
+/// Loopback, at the origin's port where it names one.
+fn default_listen(origin: &Origin) -> anyhow::Result<SocketAddr> {
+    let port = url::Url::parse(origin.as_str())?.port().unwrap_or(8000);
+    Ok(SocketAddr::from(([127, 0, 0, 1], port)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flags() -> Flags {
+        Flags {
+            origin: Some("http://127.0.0.1:8001".into()),
+            bundle: Some("blog".into()),
+            ..Flags::default()
+        }
+    }
+
+    fn load(flags: &Flags, environment: &[(&str, &str)]) -> anyhow::Result<Settings> {
+        let environment = environment
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
+        Settings::from_environment(flags, environment)
+    }
+
+    fn error(flags: &Flags, environment: &[(&str, &str)]) -> String {
+        format!("{:#}", load(flags, environment).unwrap_err())
+    }
+
+    #[test]
+    fn a_domain_listens_on_loopback_at_its_origins_port() {
+        let settings = load(&flags(), &[]).unwrap();
+        assert_eq!(settings.listen, "127.0.0.1:8001".parse().unwrap());
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_by_its_key() {
+        assert!(error(&Flags::default(), &[]).contains("`origin` is missing"));
+        assert!(error(&flags(), &[("FEDSX_ORIGN", "x")]).contains("orign"));
+        let mut wrong = flags();
+        wrong.listen = Some("8001".into());
+        assert!(error(&wrong, &[]).contains("`listen` is \"8001\""));
+        wrong = flags();
+        wrong.origin = Some("blog.example".into());
+        assert!(error(&wrong, &[]).contains("`origin`"));
+        let tokens = [("FEDSX_TOKEN_GATEWAY", "x"), ("FEDSX_TOKEN_DELIVERY", "x")];
+        assert!(error(&flags(), &tokens).contains("`token_gateway` and `token_delivery`"));
+        assert!(error(&flags(), &[("FEDSX_TLS_KEY", "/k")]).contains("`tls_certificate`"));
+    }
+
+    #[test]
+    fn lists_of_the_environment_are_separated_by_commas() {
+        let settings = load(&flags(), &[("FEDSX_LOG_URLS", "http://a:1,http://b:1")]).unwrap();
+        assert_eq!(settings.internal.urls.log, ["http://a:1", "http://b:1"]);
+    }
+
+    #[test]
+    fn the_client_commands_variables_are_no_keys() {
+        let environment = [("FEDSX_TOKEN", "x"), ("FEDSX_LOG", "debug")];
+        assert_eq!(load(&flags(), &environment).unwrap().log, "debug");
+    }
+}
