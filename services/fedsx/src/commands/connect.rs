@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::Args;
 use fedsx_kernel::origin::Origin;
 use fedsx_proto::v1::{DescribeRequest, PublishRequest, PublishResponse, publish_response::Outcome};
 use fedsx_runtime::{
     code::{Code, Refusal},
     token::Credentials,
-    transport,
+    transport::{Channel, ClientTls, Replicas},
 };
 use serde_json::Value;
 
@@ -27,14 +28,54 @@ pub(crate) struct Target {
         global = true
     )]
     data: PathBuf,
-    /// Its internal gRPC server instead, with --token
+    /// A server that all its services answer at instead, with --token
     #[arg(long, env = "FEDSX_CONNECT", value_name = "URL", global = true)]
     connect: Option<String>,
-    /// The operator's token
+    /// Where its log answers, where its roles run apart. Repeatable
+    #[arg(
+        long = "log-url",
+        env = "FEDSX_LOG_URLS",
+        value_delimiter = ',',
+        value_name = "URL",
+        global = true,
+        hide_short_help = true
+    )]
+    log_urls: Vec<String>,
+    /// Where its projection answers
+    #[arg(
+        long = "projection-url",
+        env = "FEDSX_PROJECTION_URLS",
+        value_delimiter = ',',
+        value_name = "URL",
+        global = true,
+        hide_short_help = true
+    )]
+    projection_urls: Vec<String>,
+    /// Where its delivery answers
+    #[arg(
+        long = "delivery-url",
+        env = "FEDSX_DELIVERY_URLS",
+        value_delimiter = ',',
+        value_name = "URL",
+        global = true,
+        hide_short_help = true
+    )]
+    delivery_urls: Vec<String>,
+    /// The authority that these are trusted by where they are https, a PEM file
+    #[arg(
+        long,
+        env = "FEDSX_TLS_CA",
+        value_name = "FILE",
+        global = true,
+        hide_short_help = true
+    )]
+    tls_ca: Option<PathBuf>,
+    /// The operator's token [env: FEDSX_TOKEN, or FEDSX_TOKEN_OPERATOR]
     #[arg(
         long,
         env = "FEDSX_TOKEN",
         value_name = "TOKEN",
+        hide_env = true,
         hide_env_values = true,
         global = true
     )]
@@ -62,29 +103,14 @@ pub(crate) struct Running {
 impl Target {
     /// Connects to the domain.
     pub(crate) async fn open(&self) -> anyhow::Result<Running> {
-        let (url, token) = match &self.connect {
-            Some(url) => (url.clone(), self.token.clone().unwrap_or_default()),
-            None => {
-                let connection = Connection::read(&self.data)?.ok_or_else(|| {
-                    NoDomain(format!(
-                        "none runs on {} (--data names its folder)",
-                        self.data.display()
-                    ))
-                })?;
-                (connection.grpc, connection.token)
-            }
-        };
-        let channel = transport::channel(&url).map_err(|_| NoDomain(format!("{url:?} is no URL")))?;
-        let mut clients = Clients::new(&channel, &Credentials::new(&token));
-        let described = clients
-            .log
-            .describe(DescribeRequest {})
-            .await
-            .map_err(Refusal::from);
-        let described = described.map_err(|refusal| match refusal.code {
-            Code::Unavailable => NoDomain(format!("{url}: {refusal}")).into(),
-            _ => anyhow::Error::from(refusal),
-        })?;
+        let (place, mut clients) = self.clients()?;
+        let described = clients.log.describe(DescribeRequest {}).await;
+        let described = described
+            .map_err(Refusal::from)
+            .map_err(|refusal| match refusal.code {
+                Code::Unavailable => NoDomain(format!("{place}: {refusal}")).into(),
+                _ => anyhow::Error::from(refusal),
+            })?;
         let described = described.into_inner();
         Ok(Running {
             origin: described.origin.parse()?,
@@ -92,6 +118,43 @@ impl Target {
             clients,
             output: Output { json: self.json },
         })
+    }
+
+    /// Clients of the domain, and the place they were made for.
+    fn clients(&self) -> anyhow::Result<(String, Clients)> {
+        let apart = [&self.log_urls, &self.projection_urls, &self.delivery_urls];
+        if let Some(url) = &self.connect {
+            return self.at([std::slice::from_ref(url); 3], &self.token());
+        }
+        if apart.iter().any(|urls| !urls.is_empty()) {
+            return self.at(apart.map(Vec::as_slice), &self.token());
+        }
+        let connection = Connection::read(&self.data)?.ok_or_else(|| {
+            NoDomain(format!(
+                "none runs on {} (--data names its folder)",
+                self.data.display()
+            ))
+        })?;
+        let url = std::slice::from_ref(&connection.grpc);
+        self.at([url; 3], &connection.token)
+    }
+
+    fn token(&self) -> String {
+        let own = || std::env::var("FEDSX_TOKEN_OPERATOR").ok();
+        self.token.clone().or_else(own).unwrap_or_default()
+    }
+
+    /// Clients of the services at these URLs: log, projection, delivery. One that has none answers every call so.
+    fn at(&self, urls: [&[String]; 3], token: &str) -> anyhow::Result<(String, Clients)> {
+        let tls = match self.tls_ca.as_deref().filter(|path| !path.as_os_str().is_empty()) {
+            Some(path) => Some(ClientTls::read(path).context("--tls-ca")?),
+            None => None,
+        };
+        let to = |urls: &[String]| Replicas::new(urls, tls.clone()).map(Channel::from);
+        let [log, projection, delivery] = urls;
+        let (log_at, projection_at, delivery_at) = (to(log)?, to(projection)?, to(delivery)?);
+        let clients = Clients::new(log_at, projection_at, delivery_at, &Credentials::new(token));
+        Ok((log.join(", "), clients))
     }
 }
 

@@ -2,10 +2,11 @@
 
 pub(crate) mod actor;
 pub(crate) mod connect;
+pub(crate) mod dead_letters;
 pub(crate) mod deliveries;
+pub(crate) mod entries;
 pub(crate) mod follow;
 pub(crate) mod followers;
-pub(crate) mod log;
 mod output;
 pub(crate) mod peers;
 pub(crate) mod publish;

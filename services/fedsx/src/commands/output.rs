@@ -58,7 +58,8 @@ fn shown(letter: char) -> char {
     }
 }
 
-fn table<const N: usize>(heading: [&str; N], rows: Vec<[String; N]>) -> String {
+/// A table under a heading; the last column may be of any width.
+pub(super) fn table<const N: usize>(heading: [&str; N], rows: Vec<[String; N]>) -> String {
     let mut lines = vec![heading.map(str::to_owned)];
     lines.extend(
         rows.into_iter()

@@ -1,4 +1,4 @@
-//! `fedsx log`: the log's last entries, and those that come.
+//! `fedsx entries`: the log's last entries, and those that come.
 
 use clap::Args;
 use fedsx_kernel::stream::Stream;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{connect::Target, output::print};
 
 #[derive(Debug, Args)]
-pub(crate) struct Log {
+pub(crate) struct Entries {
     /// Only this stream: outbox/<local actor> (name or id), inbox/<remote actor's id>, domain
     #[arg(long, value_name = "STREAM", value_parser = parse_stream)]
     stream: Option<Stream>,
@@ -26,18 +26,18 @@ pub(crate) struct Log {
     target: Target,
 }
 
-pub(crate) async fn run(log: Log) -> anyhow::Result<()> {
-    let mut domain = log.target.open().await?;
-    let stream = match log.stream {
+pub(crate) async fn run(wanted: Entries) -> anyhow::Result<()> {
+    let mut domain = wanted.target.open().await?;
+    let stream = match wanted.stream {
         Some(Stream::Outbox(actor)) => Stream::Outbox(domain.actor(Some(&actor))).to_string(),
         Some(stream) => stream.to_string(),
         None => String::new(),
     };
     let request = ReadRequest {
         stream: stream.clone(),
-        descending: log.after.is_none(),
-        from: log.after.unwrap_or_default(),
-        limit: log.limit,
+        descending: wanted.after.is_none(),
+        from: wanted.after.unwrap_or_default(),
+        limit: wanted.limit,
         ..ReadRequest::default()
     };
     let page = domain
@@ -52,11 +52,11 @@ pub(crate) async fn run(log: Log) -> anyhow::Result<()> {
     for entry in &entries {
         print(&line(entry, domain.output.json))?;
     }
-    if !log.follow {
+    if !wanted.follow {
         return Ok(());
     }
     // A full page of `--after` may have stopped short of the head: go on where it ended.
-    let after = if log.after.is_some() {
+    let after = if wanted.after.is_some() {
         entries.last().map_or(page.head, |last| last.position)
     } else {
         page.head
