@@ -10,50 +10,66 @@ use fedsx_runtime::{code::Refusal, token::Role};
 use serde_json::json;
 
 use super::{
-    report::Report,
+    backend::Backend,
+    report::{Form, Report},
     rig::{Remote, Rig, timed},
 };
 
 #[derive(Debug, Args)]
 pub(crate) struct Append {
-    /// Callers at a time
-    #[arg(long, default_value_t = 64)]
-    writers: usize,
-    /// Appends in all
+    /// Callers at a time; several numbers are measured one after another
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64])]
+    writers: Vec<usize>,
+    /// Rows in all, for each number of callers
     #[arg(long, default_value_t = 20_000)]
     count: usize,
-    /// Append activities that are sealed already, instead of drafts that the log seals
-    #[arg(long)]
+    /// Only activities that are sealed already
+    #[arg(long, conflicts_with = "drafts")]
     sealed: bool,
-    /// Print JSON
+    /// Only drafts, which the log seals
     #[arg(long)]
-    json: bool,
+    drafts: bool,
+    /// Rows in each append of sealed activities
+    #[arg(long, default_value_t = 1)]
+    rows: usize,
 }
 
-pub(super) async fn run(append: Append) -> anyhow::Result<()> {
-    let rig = Rig::start().await?;
-    let (kind, (latencies, elapsed)) = if append.sealed {
-        ("sealed activities", sealed(&rig, &append).await?)
-    } else {
-        ("drafts", drafts(&rig, &append).await?)
-    };
-    let what = format!("append, {kind}, {} writers", append.writers);
+pub(super) async fn run(bench: &Append, backend: &Backend, form: Form) -> anyhow::Result<()> {
+    for writers in &bench.writers {
+        if !bench.drafts {
+            let rig = Rig::start(backend).await?;
+            let what = format!(
+                "append, sealed activities, {} a call, {writers} writers",
+                bench.rows
+            );
+            report(what, bench.count, sealed(&rig, bench, *writers).await?, form);
+            rig.stop().await?;
+        }
+        if !bench.sealed {
+            let rig = Rig::start(backend).await?;
+            let what = format!("append, drafts, {writers} writers");
+            report(what, bench.count, drafts(&rig, bench, *writers).await?, form);
+            rig.stop().await?;
+        }
+    }
+    Ok(())
+}
+
+fn report(what: String, count: usize, (latencies, elapsed): Timed, form: Form) {
     Report {
         what,
-        count: append.count,
+        count,
         elapsed,
         latencies,
     }
-    .print(append.json);
-    rig.stop().await;
-    Ok(())
+    .print(form);
 }
 
 type Timed = (Vec<std::time::Duration>, std::time::Duration);
 
-async fn drafts(rig: &Rig, append: &Append) -> anyhow::Result<Timed> {
+async fn drafts(rig: &Rig, bench: &Append, writers: usize) -> anyhow::Result<Timed> {
     let log = rig.domain.clients.log.clone();
-    timed(append.writers, append.count, move |number| {
+    timed(writers, bench.count, move |number| {
         let mut log = log.clone();
         async move {
             let object = json!({ "type": "Note", "content": format!("{number}: {}", "x".repeat(500)) });
@@ -79,25 +95,25 @@ async fn drafts(rig: &Rig, append: &Append) -> anyhow::Result<Timed> {
     .await
 }
 
-async fn sealed(rig: &Rig, append: &Append) -> anyhow::Result<Timed> {
+async fn sealed(rig: &Rig, bench: &Append, writers: usize) -> anyhow::Result<Timed> {
     let remote = Remote::new("https://load.example".parse()?);
-    let bodies = (0..append.count).map(|number| seal(&remote, &rig.domain.origin.base(), number));
-    let bodies: Vec<bytes::Bytes> = bodies.collect::<anyhow::Result<_>>()?;
-    let (log, stream) = (
-        rig.domain.clients(Role::Gateway).log,
-        format!("inbox/{}", remote.id),
-    );
-    timed(append.writers, append.count, move |number| {
+    let base = rig.domain.origin.base();
+    let entries = (0..bench.count).map(|number| {
+        let body = seal(&remote, &base, number)?;
+        anyhow::Ok(NewEntry { body, meta: None })
+    });
+    let entries: Vec<NewEntry> = entries.collect::<anyhow::Result<_>>()?;
+    let log = rig.domain.clients(Role::Gateway)?.log;
+    let (stream, rows) = (format!("inbox/{}", remote.id), bench.rows.max(1));
+    timed(writers, bench.count.div_ceil(rows), move |number| {
         let mut log = log.clone();
+        let from = number * rows;
         let request = AppendRequest {
             stream: stream.clone(),
             expected: Some(Expected {
                 kind: Some(Kind::Any(true)),
             }),
-            entries: vec![NewEntry {
-                body: bodies[number].clone(),
-                meta: None,
-            }],
+            entries: entries[from..entries.len().min(from + rows)].to_vec(),
             kv: Vec::new(),
         };
         async move {

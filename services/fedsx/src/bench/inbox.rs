@@ -18,7 +18,8 @@ use fedsx_runtime::code::Refusal;
 
 use super::{
     append::seal,
-    report::Report,
+    backend::Backend,
+    report::{Form, Report},
     rig::{Remote, Rig, serve, timed},
 };
 use crate::drafts;
@@ -31,9 +32,6 @@ pub(crate) struct Inbox {
     /// Activities in all
     #[arg(long, default_value_t = 10_000)]
     count: usize,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 /// A request as it goes over the wire.
@@ -42,8 +40,8 @@ struct Signed {
     headers: http::HeaderMap,
 }
 
-pub(super) async fn run(inbox: Inbox) -> anyhow::Result<()> {
-    let rig = Rig::start().await?;
+pub(super) async fn run(inbox: &Inbox, backend: &Backend, form: Form) -> anyhow::Result<()> {
+    let rig = Rig::start(backend).await?;
     let remote = remote().await?;
     // What a followed actor sends has no quota.
     let request = PublishRequest {
@@ -88,9 +86,8 @@ pub(super) async fn run(inbox: Inbox) -> anyhow::Result<()> {
         elapsed,
         latencies,
     }
-    .print(inbox.json);
-    rig.stop().await;
-    Ok(())
+    .print(form);
+    rig.stop().await
 }
 
 /// A remote actor whose document can be fetched, and whose inbox takes everything.

@@ -1,28 +1,61 @@
 //! `fedsx bench`: the figures by which changes are judged. Each benchmark runs a domain in this process, on a fresh
-//! folder, through the same clients, servers and HTTP that production uses.
+//! folder or database, through the same clients, servers and HTTP that production uses; its load runs here too.
 
 mod append;
+mod backend;
 mod fan_out;
+mod followers;
 mod inbox;
+mod lane;
+mod publish;
 mod report;
 mod rig;
+mod slow_peers;
 
-use clap::Subcommand;
+use backend::Backend;
+use clap::{Args, Subcommand};
+use report::Form;
+
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    #[command(subcommand)]
+    what: What,
+    #[command(flatten)]
+    backend: Backend,
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Bench {
+enum What {
     /// Appends to the log: drafts that it seals, or activities that are sealed already
     Append(append::Append),
     /// Signed POSTs to an inbox, made before the clock starts
     Inbox(inbox::Inbox),
     /// One activity to many followers, on several origins
     FanOut(fan_out::FanOut),
+    /// Many activities to one inbox, in their order
+    Lane(lane::Lane),
+    /// How long a publish takes with few and with many followers
+    Publish(publish::Publish),
+    /// What peers that never answer cost the others
+    SlowPeers(slow_peers::SlowPeers),
 }
 
 pub(crate) async fn run(bench: Bench) -> anyhow::Result<()> {
-    match bench {
-        Bench::Append(append) => append::run(append).await,
-        Bench::Inbox(inbox) => inbox::run(inbox).await,
-        Bench::FanOut(fan_out) => fan_out::run(fan_out).await,
+    let (backend, form) = (&bench.backend, Form { json: bench.json });
+    eprintln!(
+        "{}, {} cores",
+        backend.name(),
+        std::thread::available_parallelism()?
+    );
+    match &bench.what {
+        What::Append(append) => append::run(append, backend, form).await,
+        What::Inbox(inbox) => inbox::run(inbox, backend, form).await,
+        What::FanOut(fan_out) => fan_out::run(fan_out, backend, form).await,
+        What::Lane(lane) => lane::run(lane, backend, form).await,
+        What::Publish(publish) => publish::run(publish, backend, form).await,
+        What::SlowPeers(slow) => slow_peers::run(slow, backend, form).await,
     }
 }

@@ -4,6 +4,12 @@ use std::time::Duration;
 
 use serde_json::json;
 
+/// How results are printed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Form {
+    pub(super) json: bool,
+}
+
 /// The result of a run.
 #[derive(Debug)]
 pub(super) struct Report {
@@ -17,7 +23,7 @@ pub(super) struct Report {
 
 impl Report {
     /// Prints one line, or one JSON object.
-    pub(super) fn print(mut self, as_json: bool) {
+    pub(super) fn print(mut self, form: Form) {
         self.latencies.sort_unstable();
         #[allow(
             clippy::cast_precision_loss,
@@ -25,7 +31,7 @@ impl Report {
         )]
         let rate = self.count as f64 / self.elapsed.as_secs_f64();
         let [p50, p95, p99, max] = [0.5, 0.95, 0.99, 1.0].map(|share| milliseconds(&self.latencies, share));
-        if as_json {
+        if form.json {
             let value = json!({
                 "what": self.what, "count": self.count, "seconds": self.elapsed.as_secs_f64(), "perSecond": rate,
                 "p50Millis": p50, "p95Millis": p95, "p99Millis": p99, "maxMillis": max,

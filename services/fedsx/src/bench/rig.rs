@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::Router;
+use axum::{Router, http::StatusCode, routing::post};
 use fedsx_kernel::{
     actor::{Kind, NewActor},
     key::SigningKey,
@@ -15,33 +15,52 @@ use fedsx_kernel::{
 use rand::Rng as _;
 use tokio::{net::TcpListener, task::JoinSet};
 
+use super::backend::{Backend, Scratch};
 use crate::domain::{Domain, Settings};
 
-/// A domain in a folder that goes with it.
+/// A domain in a folder, and perhaps a database, that go with it.
 #[derive(Debug)]
 pub(super) struct Rig {
     pub(super) domain: Domain,
     _folder: tempfile::TempDir,
+    scratch: Option<Scratch>,
 }
 
 impl Rig {
     /// Starts the domain. The bundle is blog's, for its author.
-    pub(super) async fn start() -> anyhow::Result<Self> {
+    pub(super) async fn start(backend: &Backend) -> anyhow::Result<Self> {
+        Self::start_with(backend, |_| {}).await
+    }
+
+    /// Starts the domain with other settings than usual.
+    pub(super) async fn start_with(
+        backend: &Backend,
+        adjust: impl FnOnce(&mut Settings),
+    ) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let port = TcpListener::bind("127.0.0.1:0").await?.local_addr()?.port();
         let origin = format!("http://127.0.0.1:{port}").parse()?;
         let mut settings = Settings::embedded(origin, "blog", folder.path().join("blog"))?;
         settings.limited = false;
+        let scratch = backend.scratch().await?;
+        settings.database = scratch.as_ref().map(Scratch::url).transpose()?;
+        settings.broker.clone_from(&backend.broker);
+        adjust(&mut settings);
         let domain = Domain::start(settings).await?;
         Ok(Self {
             domain,
             _folder: folder,
+            scratch,
         })
     }
 
-    /// Ends the domain and removes its folder.
-    pub(super) async fn stop(self) {
+    /// Ends the domain and removes its folder and database.
+    pub(super) async fn stop(self) -> anyhow::Result<()> {
         self.domain.stop().await;
+        match self.scratch {
+            Some(scratch) => scratch.remove().await,
+            None => Ok(()),
+        }
     }
 }
 
@@ -74,6 +93,16 @@ impl Remote {
             document,
         }
     }
+}
+
+/// Peers whose inboxes take everything.
+pub(super) async fn sinks(count: usize) -> anyhow::Result<Vec<Origin>> {
+    let mut origins = Vec::new();
+    for _ in 0..count.max(1) {
+        let sink = Router::new().route("/{*path}", post(|| async { StatusCode::ACCEPTED }));
+        origins.push(serve(|_| sink).await?);
+    }
+    Ok(origins)
 }
 
 /// Serves a router on a loopback port of its own, for as long as the process runs.
