@@ -13,10 +13,15 @@ pub async fn eventually<T, S: Display>(
     within: Duration,
     mut look: impl AsyncFnMut() -> Result<T, S>,
 ) -> T {
-    let end = Instant::now() + within;
+    let begin = Instant::now();
+    let end = begin + within;
     loop {
         let state = match look().await {
-            Ok(found) => return found,
+            Ok(found) => {
+                // Shown where the test fails later.
+                eprintln!("{what}: after {:?}", begin.elapsed());
+                return found;
+            }
             Err(state) => state,
         };
         assert!(

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 pub use letter::Letter;
 pub use server::{Received, Scripted};
 
-use crate::{Answer, Node, port::Port};
+use crate::{Answer, Domain, Port, Proxy};
 use server::{Server, Shared};
 
 static STRANGERS: AtomicU8 = AtomicU8::new(1);
@@ -39,7 +39,18 @@ impl Stranger {
     /// A stranger that listens on a loopback port.
     pub async fn new() -> Self {
         let port = Port::reserve();
-        let origin: Origin = port.origin().parse().expect("a loopback origin");
+        Self::at(&port.origin(), port).await
+    }
+
+    /// A stranger whose peers reach it through a proxy.
+    pub async fn behind(proxy: &Proxy) -> Self {
+        let port = Port::reserve();
+        proxy.leads_to(port.address());
+        Self::at(&proxy.origin(), port).await
+    }
+
+    async fn at(origin: &str, port: Port) -> Self {
+        let origin: Origin = origin.parse().expect("a loopback origin");
         let seed = [STRANGERS.fetch_add(1, Ordering::Relaxed); 32];
         let key = SigningKey::from_seed(&seed).verifying_key();
         let shared = Arc::new(Shared::new(origin.clone(), key));
@@ -125,8 +136,8 @@ impl Stranger {
         )
     }
 
-    /// A POST of an activity to a node's shared inbox, signed by the activity's actor as RFC 9421 describes.
-    pub fn letter(&self, to: &Node, activity: &Value) -> Letter {
+    /// A POST of an activity to a domain's shared inbox, signed by the activity's actor as RFC 9421 describes.
+    pub fn letter(&self, to: &Domain, activity: &Value) -> Letter {
         let actor = activity["actor"].as_str().unwrap_or_default();
         Letter::new(
             to.url("/inbox"),
@@ -142,7 +153,7 @@ impl Stranger {
     }
 
     /// Posts an activity, signed.
-    pub async fn post(&self, to: &Node, activity: &Value) -> Answer {
+    pub async fn post(&self, to: &Domain, activity: &Value) -> Answer {
         self.letter(to, activity).post().await
     }
 }

@@ -13,9 +13,13 @@ use crate::steps::SOON;
 
 #[tokio::test]
 async fn usage_is_shown_and_wrong_usage_is_2() {
-    let commands: [&[&str]; 17] = [
+    let commands: [&[&str]; 21] = [
         &[],
         &["all"],
+        &["log"],
+        &["gateway"],
+        &["projection"],
+        &["delivery"],
         &["demo"],
         &["bench"],
         &["actor"],
@@ -28,7 +32,7 @@ async fn usage_is_shown_and_wrong_usage_is_2() {
         &["followers", "list"],
         &["followers", "accept"],
         &["followers", "reject"],
-        &["log"],
+        &["entries"],
         &["deliveries"],
         &["peers"],
     ];
@@ -51,26 +55,26 @@ async fn usage_is_shown_and_wrong_usage_is_2() {
 #[tokio::test]
 async fn where_no_domain_runs_it_is_4() {
     let mut blog = Node::stopped("blog");
-    blog.run(&["log"])
+    blog.run(&["entries"])
         .await
         .assert_code(4)
         .assert_says("no domain answers");
     blog.start().await;
-    blog.run(&["log"]).await.assert_code(0);
+    blog.run(&["entries"]).await.assert_code(0);
     // What a killed process leaves behind points nowhere.
     blog.kill9();
     assert!(blog.data().join("connect.json").exists());
-    blog.run(&["log"])
+    blog.run(&["entries"])
         .await
         .assert_code(4)
         .assert_says("no domain answers");
     blog.start().await;
     assert!(blog.terminate().await.success());
-    blog.run(&["log"])
+    blog.run(&["entries"])
         .await
         .assert_code(4)
         .assert_says("no domain answers");
-    fedsx(&["log", "--connect", "http://127.0.0.1:1"])
+    fedsx(&["entries", "--connect", "http://127.0.0.1:1"])
         .await
         .assert_code(4)
         .assert_says("127.0.0.1:1");
@@ -99,7 +103,7 @@ async fn what_the_domain_refuses_is_3() {
     blog.run(&["actor", "create", "author"])
         .await
         .assert_says("author");
-    let token = ["log", "--connect", &connect(&blog), "--token", "wrong"];
+    let token = ["entries", "--connect", &connect(&blog), "--token", "wrong"];
     fedsx(&token).await.assert_code(3);
     assert_eq!(blog.head().await, head);
 }
@@ -229,7 +233,7 @@ async fn every_command_speaks_json() {
         "what is shown is what peers see"
     );
     let published = blog.publish("news", "Hello").await;
-    let log = blog.run(&["log", "-n", "1"]).await.assert_code(0).json();
+    let log = blog.run(&["entries", "-n", "1"]).await.assert_code(0).json();
     assert_eq!(
         (&log["position"], &log["cid"]),
         (&published.position.into(), &published.cid.as_str().into())
@@ -246,7 +250,7 @@ async fn every_command_speaks_json() {
 async fn the_log_can_be_followed() {
     let blog = Node::blog().await;
     let before = blog.publish("author", "Before").await;
-    let mut command = tokio::process::Command::from(blog.client(&["log", "-n", "1", "--follow"]));
+    let mut command = tokio::process::Command::from(blog.client(&["entries", "-n", "1", "--follow"]));
     let mut following = command
         .stdout(Stdio::piped())
         .kill_on_drop(true)

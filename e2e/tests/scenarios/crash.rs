@@ -2,10 +2,10 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use fedsx_e2e::{Node, Published, Publisher, eventually, settle};
+use fedsx_e2e::{Node, Published, Publisher, assert_gapless, eventually, settle};
 use futures::StreamExt as _;
 
-use crate::steps::{assert_gapless, cids, names, pair};
+use crate::steps::{cids, names, pair};
 
 const POSTS: usize = 500;
 /// Publishes under way at once.

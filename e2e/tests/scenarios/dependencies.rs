@@ -9,6 +9,8 @@ use serde_json::Value;
 const LEAVES: [&str; 3] = ["fedsx-kernel", "fedsx-proto", "fedsx-runtime"];
 /// They put the services together and test them: nothing uses these.
 const TOPS: [&str; 2] = ["fedsx", "fedsx-e2e"];
+/// Servers for tests: it knows nothing of the project, and nothing that ships uses it.
+const TESTING: &str = "fedsx-testing";
 
 /// The crates of the workspace that a crate of the workspace uses.
 struct Uses {
@@ -60,7 +62,7 @@ fn members() -> BTreeMap<String, Uses> {
 fn leaves_use_nothing_of_ours() {
     let members = members();
     for leaf in LEAVES {
-        let used: Vec<_> = members[leaf].all().collect();
+        let used: Vec<_> = members[leaf].all().filter(|used| *used != TESTING).collect();
         assert!(used.is_empty(), "{leaf} uses {used:?}");
     }
 }
@@ -68,7 +70,10 @@ fn leaves_use_nothing_of_ours() {
 #[test]
 fn a_service_uses_the_leaves_and_no_other_service() {
     let mut members = members();
-    members.retain(|name, _| !LEAVES.contains(&name.as_str()) && !TOPS.contains(&name.as_str()));
+    members.retain(|name, _| {
+        let name = name.as_str();
+        name != TESTING && !LEAVES.contains(&name) && !TOPS.contains(&name)
+    });
     assert!(
         members.len() >= 4,
         "log, gateway, projection and delivery are services"
@@ -80,6 +85,18 @@ fn a_service_uses_the_leaves_and_no_other_service() {
             .filter(|used| !LEAVES.contains(&used.as_str()))
             .collect();
         assert!(strange.is_empty(), "{service} uses {strange:?}");
+    }
+}
+
+#[test]
+fn the_tests_servers_are_for_tests_alone() {
+    for (name, uses) in members() {
+        assert!(
+            name != TESTING || uses.all().next().is_none(),
+            "{TESTING} uses ours"
+        );
+        let ships = uses.shipped.iter().any(|used| used == TESTING);
+        assert!(!ships || name == "fedsx-e2e", "{name} ships {TESTING}");
     }
 }
 

@@ -69,10 +69,11 @@ async fn the_node_tells_what_it_is() {
 }
 
 #[tokio::test]
-async fn health_and_metrics_are_told() {
+async fn health_and_metrics_are_told_apart_from_peers() {
     let blog = Node::blog().await;
-    blog.get("/healthz").await.assert_status(200);
-    blog.get("/readyz").await.assert_status(200);
+    for path in ["/livez", "/readyz", "/startupz"] {
+        blog.admin(path).await.assert_status(200);
+    }
     let stranger = Stranger::new().await;
     let activity = stranger.note("mallory", "Hello", &[&blog.base()]);
     stranger
@@ -84,12 +85,15 @@ async fn health_and_metrics_are_told() {
         .post()
         .await
         .assert_refused(401, "missing_signature");
-    let metrics = blog.get("/metrics").await.assert_status(200).to_string();
+    let metrics = blog.admin("/metrics").await.assert_status(200).to_string();
     assert!(
         metrics.contains("missing_signature"),
         "the code of a refusal is the label of its metric: {metrics}"
     );
     assert!(!metrics.contains("mallory"), "metrics carry no ids");
+    for path in ["/livez", "/readyz", "/startupz", "/metrics"] {
+        blog.get(path).await.assert_status(404);
+    }
 }
 
 /// Reads a collection from its first page to its last.

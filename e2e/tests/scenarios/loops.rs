@@ -1,8 +1,8 @@
 //! What was received is never sent on, so that domains that follow each other fall silent again.
 
-use fedsx_e2e::{Node, Stranger, settle};
+use fedsx_e2e::{Node, Stranger, assert_gapless, settle};
 
-use crate::steps::{assert_gapless, names, pair};
+use crate::steps::{names, pair};
 
 #[tokio::test]
 async fn mutual_followers_fall_silent() {

@@ -14,6 +14,7 @@ mod delivery;
 mod demo;
 mod dependencies;
 mod discovery;
+mod distributed;
 mod follows;
 mod inbox;
 mod loops;

@@ -15,7 +15,7 @@ async fn a_follower_receives_what_is_published_once_and_verified() {
     let received = events.received(&author).await;
     let received: Vec<_> = received.iter().filter(|entry| entry.cid == gig.cid).collect();
     assert_eq!(received.len(), 1);
-    assert_eq!(received[0].verified_by, "proof,rfc9421");
+    assert_eq!(received[0].verified_by, "proof");
     assert_eq!(received[0].id, gig.id);
     let sent = blog.outbox("author").await;
     let sent = sent

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fedsx_e2e::{Entry, Node, eventually};
+use fedsx_e2e::{Domain, Entry, Node, Span, eventually};
 
 /// For what is under way already and needs no waiting of its own.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
@@ -33,8 +33,8 @@ fn created(entries: &[Entry]) -> impl Iterator<Item = &Entry> {
     entries.iter().filter(|entry| entry.verb() == "Create")
 }
 
-/// Waits until a node has received exactly these creations of a remote actor, in this order.
-pub(crate) async fn arrive(at: &Node, from: &str, expected: &[String], within: Duration) {
+/// Waits until a domain has received exactly these creations of a remote actor, in this order.
+pub(crate) async fn arrive(at: &Domain, from: &str, expected: &[String], within: Duration) {
     eventually(
         &format!("{} receives {} of {from}", at.origin(), expected.len()),
         within,
@@ -48,13 +48,12 @@ pub(crate) async fn arrive(at: &Node, from: &str, expected: &[String], within: D
     .await;
 }
 
-/// Panics unless positions are 1, 2, 3, … and each stream's versions too.
-pub(crate) fn assert_gapless(log: &[Entry]) {
-    let mut versions = std::collections::HashMap::new();
-    for (entry, position) in log.iter().zip(1..) {
-        assert_eq!(entry.position, position, "the log has a gap");
-        let version = versions.entry(entry.stream.as_str()).or_insert(0);
-        *version += 1;
-        assert_eq!(entry.version, *version, "the stream {} has a gap", entry.stream);
+/// The spans from the root of the trace down to one; none while a parent is missing.
+pub(crate) fn way_to_root(spans: &[Span], leaf: &Span) -> Option<Vec<Span>> {
+    let mut way = vec![leaf.clone()];
+    while let Some(last) = way.last().filter(|span| !span.parent_id.is_empty()) {
+        way.push(spans.iter().find(|span| span.span_id == last.parent_id)?.clone());
     }
+    way.reverse();
+    Some(way)
 }

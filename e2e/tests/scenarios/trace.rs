@@ -1,8 +1,8 @@
 //! One trace follows an activity across both domains.
 
-use fedsx_e2e::{Collector, Node, Span, eventually};
+use fedsx_e2e::{Collector, Node, eventually};
 
-use crate::steps::{SOON, arrive};
+use crate::steps::{SOON, arrive, way_to_root};
 
 #[tokio::test]
 async fn one_trace_leads_from_the_publish_to_the_peers_log() {
@@ -44,14 +44,4 @@ async fn one_trace_leads_from_the_publish_to_the_peers_log() {
         services.len() >= 5,
         "publish, fan-out, attempt, inbox, append: {services:#?}"
     );
-}
-
-/// The spans from the root of the trace down to one; none while a parent is missing.
-fn way_to_root(spans: &[Span], leaf: &Span) -> Option<Vec<Span>> {
-    let mut way = vec![leaf.clone()];
-    while let Some(last) = way.last().filter(|span| !span.parent_id.is_empty()) {
-        way.push(spans.iter().find(|span| span.span_id == last.parent_id)?.clone());
-    }
-    way.reverse();
-    Some(way)
 }

@@ -45,8 +45,8 @@ impl Scene {
         }
         settle(&[&self.node]).await;
         assert_eq!(self.node.head().await, head, "something was logged");
-        self.node.get("/healthz").await.assert_status(200);
-        self.node.get("/readyz").await.assert_status(200);
+        self.node.admin("/livez").await.assert_status(200);
+        self.node.admin("/readyz").await.assert_status(200);
         self.letter().post().await.assert_status(202);
         assert_eq!(self.node.head().await, head + 1);
     }

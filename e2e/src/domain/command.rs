@@ -4,7 +4,7 @@ use std::{ffi::OsStr, path::Path, process::Command};
 
 use serde_json::Value;
 
-use super::Node;
+use super::Domain;
 use crate::binary;
 
 /// What a command left behind.
@@ -52,15 +52,16 @@ pub struct Published {
     pub duplicate: bool,
 }
 
-impl Node {
-    /// A client command on this node, with `--json`.
+impl Domain {
+    /// A client command on this domain, with `--json`.
     pub fn client<S: AsRef<OsStr>>(&self, args: &[S]) -> Command {
         let mut command = clean(binary());
-        command.args(args).arg("--data").arg(self.data()).arg("--json");
+        command.args(args).arg("--json");
+        self.access.tell(&mut command);
         command
     }
 
-    /// Runs a client command on this node.
+    /// Runs a client command on this domain.
     pub async fn run<S: AsRef<OsStr>>(&self, args: &[S]) -> Output {
         output(self.client(args)).await
     }
@@ -106,7 +107,7 @@ impl Node {
     }
 }
 
-/// Runs the program, on no node in particular.
+/// Runs the program, on no domain in particular.
 pub async fn fedsx<S: AsRef<OsStr>>(args: &[S]) -> Output {
     let mut command = clean(binary());
     command.args(args);
@@ -114,7 +115,7 @@ pub async fn fedsx<S: AsRef<OsStr>>(args: &[S]) -> Output {
 }
 
 /// A command without the caller's `FEDSX_` variables, which would change what is tested.
-pub(super) fn clean(program: &Path) -> Command {
+pub(crate) fn clean(program: &Path) -> Command {
     let mut command = Command::new(program);
     for (key, _) in std::env::vars_os().filter(|(key, _)| key.to_string_lossy().starts_with("FEDSX_")) {
         command.env_remove(key);
