@@ -15,6 +15,10 @@ use crate::{
 /// What a draft cannot claim, since the log gives it.
 const GIVEN_BY_THE_LOG: [&str; 5] = ["id", "published", "prev", "proof", "signature"];
 
+/// Values that sealing adds at most: the document itself, `actor`, `published`, `prev`, `id`, and the proof with all that
+/// it says but its `@context`.
+const ADDED_VALUES: usize = 12;
+
 /// Why a draft cannot be sealed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DraftError {
@@ -62,6 +66,7 @@ impl Draft {
         }
         let context = context::complete(document.remove("@context"))?;
         document.insert("@context".to_owned(), context);
+        check_values(&document)?;
         Ok(Self {
             members: Members::of(&document)?,
             public: envelope::is_public(&document),
@@ -96,8 +101,18 @@ impl Draft {
         self.members.set("object", &object)?;
         self.document.insert("object".to_owned(), object);
         envelope::check_content(&self.document)?;
+        check_values(&self.document)?;
         Ok(self)
     }
+}
+
+/// Sealed, it must still be a document that is read: the proof repeats the `@context`.
+fn check_values(document: &Map<String, Value>) -> Result<(), DraftError> {
+    let repeated = document.get("@context").map_or(0, json::values);
+    if json::values_in(document) + repeated + ADDED_VALUES > json::MAX_VALUES {
+        return Err(JsonError::TooManyValues.into());
+    }
+    Ok(())
 }
 
 fn field(field: &'static str, problem: impl Into<String>) -> DraftError {

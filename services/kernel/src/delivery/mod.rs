@@ -13,6 +13,8 @@
 //! 4. Catch-up makes rows and lanes for whatever the audience at each position owes the origin, not for known lanes alone.
 //! 5. *Recording* reads the lane's claim and each row in the transaction that settles them, and releases a claim only
 //!    if it is [its own](claim::is_mine).
+//!    Where a peer [takes none](row::takes_none), it ends in the same transaction what the lane owes beyond
+//!    [`MOST_OWED`](row::MOST_OWED), the oldest first.
 //! 6. A probe takes its lane's claim like any other worker.
 //! 7. Folding a [block](crate::follow::Event::Block) ends the origin's pending rows refused and makes it
 //!    [`Peer::LIVE`](peer::Peer::LIVE); folding the [end of its follows](crate::follow::Event::Gone) ends those up to its

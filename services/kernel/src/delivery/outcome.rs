@@ -65,7 +65,7 @@ pub fn classify(answer: Answer) -> Outcome {
 ///
 /// `failed_at` is when the attempt failed, `alive_at` when the origin last answered anything
 /// ([`Peer::alive_at`](super::peer::Peer::alive_at), read after the attempt), `actor` what a GET of the addressee's actor
-/// brought after the failure, where one was made. Other outcomes stay what they are.
+/// brought after the failure, or of the server itself, where one was made. Other outcomes stay what they are.
 #[must_use]
 pub fn attribute(
     outcome: Outcome,

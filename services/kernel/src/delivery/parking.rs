@@ -41,7 +41,7 @@ impl Peer {
         }
     }
 
-    /// Whether a probe is due: the origin's [lowest pending row](super::peer::probe), under its lane's claim.
+    /// Whether a probe is due: [one pending row](super::peer::probe) of the origin, under its lane's claim.
     #[must_use]
     pub fn probes(&self, now: Timestamp) -> bool {
         matches!(self.standing, Standing::Parked { next_probe, .. } if next_probe <= now)

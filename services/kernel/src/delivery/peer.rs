@@ -1,5 +1,7 @@
 //! How a peer's origin stands with us as a receiver: live, parked or catching up. Inbound traffic never changes it.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::{between, later, outcome::Outcome};
@@ -50,6 +52,15 @@ impl Standing {
             Self::Parked { at, .. } | Self::CatchingUp { at } => Some(*at),
         }
     }
+
+    /// When a parked origin is probed next.
+    #[must_use]
+    pub fn next_probe(&self) -> Option<Timestamp> {
+        match self {
+            Self::Parked { next_probe, .. } => Some(*next_probe),
+            _ => None,
+        }
+    }
 }
 
 /// An origin's row.
@@ -82,6 +93,27 @@ impl Peer {
             Outcome::OriginFailed => self.failed(at, jitter),
             Outcome::Throttled(hold) => self.answered(at).held(later(at, hold)),
             _ => self.answered(at),
+        }
+    }
+
+    /// After a probe of it has begun: the next begins an interval later at the earliest, whatever becomes of this one, and
+    /// whoever looks meanwhile passes on to other origins.
+    #[must_use]
+    pub fn probing(self, now: Timestamp) -> Self {
+        match self.standing {
+            Standing::Parked {
+                at,
+                since,
+                next_probe,
+            } => Self {
+                standing: Standing::Parked {
+                    at,
+                    since,
+                    next_probe: next_probe.max(later(now, PROBE[0])),
+                },
+                ..self
+            },
+            _ => self,
         }
     }
 
@@ -133,13 +165,20 @@ impl Peer {
     }
 }
 
-/// The row to probe a parked origin with, of its pending `(lane, position)`: the lowest position, hence the first of
-/// its lane.
+/// The row to probe a parked origin with, of its pending `(lane, position, due)`: the first of the lane in which that has
+/// been due for longest. Its failure makes it due anew, so that the lanes take turns: one that nobody ever answers does
+/// not speak for its origin.
 #[must_use]
-pub fn probe<L: Copy + Ord>(pending: impl IntoIterator<Item = (L, u64)>) -> Option<(L, u64)> {
-    pending
+pub fn probe<L: Copy + Ord>(pending: impl IntoIterator<Item = (L, u64, Timestamp)>) -> Option<(L, u64)> {
+    let mut firsts = BTreeMap::new();
+    for (lane, position, due) in pending {
+        let first = firsts.entry(lane).or_insert((position, due));
+        *first = (*first).min((position, due));
+    }
+    let turn = firsts
         .into_iter()
-        .min_by_key(|&(lane, position)| (position, lane))
+        .min_by_key(|&(lane, (position, due))| (due, position, lane));
+    turn.map(|(lane, (position, _))| (lane, position))
 }
 
 #[cfg(test)]
@@ -191,8 +230,30 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_is_the_lowest_row() {
-        assert_eq!(probe([(3, 9), (1, 7), (2, 7), (1, 8)]), Some((1, 7)));
+    fn while_an_origin_is_probed_no_other_probe_is_due() {
+        let parked = Peer::LIVE.parked(4, NOW);
+        let probing = parked.probing(at(60));
+        assert!(parked.probes(at(60)) && !probing.probes(at(71)) && probing.probes(at(72)));
+        let later = probing.after(Outcome::OriginFailed, at(65), 0.0);
+        assert_eq!(later.standing.next_probe(), Some(at(77)));
+        assert_eq!(later.probing(at(60)), later);
+        assert_eq!(Peer::LIVE.probing(NOW), Peer::LIVE);
+    }
+
+    #[test]
+    fn a_probe_is_the_first_row_of_the_lane_whose_turn_it_is() {
+        let rows = |due: [i64; 3]| {
+            let [one, two, three] = due.map(at);
+            [(3, 9, three), (1, 7, one), (2, 7, two), (1, 8, at(-100))]
+        };
+        for (due, expected) in [
+            ([0, 0, 0], (1, 7)),
+            ([1, 0, 0], (2, 7)),
+            ([1, 2, 0], (3, 9)),
+            ([1, 2, 3], (1, 7)),
+        ] {
+            assert_eq!(probe(rows(due)), Some(expected), "{due:?}");
+        }
         assert_eq!(probe::<u8>([]), None);
     }
 }

@@ -6,6 +6,9 @@ use jiff::Timestamp;
 
 use super::{ladder, later, outcome::Outcome};
 
+/// A lane owes so many deliveries at most, where its peer [answers and takes none](takes_none).
+pub const MOST_OWED: u32 = 10_000;
+
 /// How a delivery stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DeliveryState {
@@ -112,6 +115,14 @@ pub fn settle(row: Row, outcome: Outcome, now: Timestamp, jitter: f64) -> Option
     })
 }
 
+/// Whether the peer answered, so that it is never parked, and took nothing. Each such outcome of a delivery that is still
+/// owed ends the oldest of its lane dead, as many as are owed beyond [`MOST_OWED`]: a peer that goes on like that for ever
+/// would make the ledger grow for ever. Not in a lane of what was sent again, to which nothing adds by itself.
+#[must_use]
+pub fn takes_none(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Retry | Outcome::Throttled(_))
+}
+
 /// What the worker does after an attempt that settled its row so. A delivery that the lane passes undelivered is
 /// recorded first: a crash would send it again, after its successors. `failing`: the origin was failing before this
 /// attempt, so the success that lifts its hold should not wait for the batch.
@@ -203,6 +214,19 @@ mod tests {
                     "{state:?} {outcome:?}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn only_a_peer_that_answers_takes_none() {
+        for (outcome, expected) in [
+            (Outcome::Retry, true),
+            (HELD, true),
+            (Outcome::OriginFailed, false),
+            (Outcome::Delivered, false),
+            (Outcome::Refused, false),
+        ] {
+            assert_eq!(takes_none(outcome), expected, "{outcome:?}");
         }
     }
 

@@ -183,6 +183,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_sealed_has_no_more_values_than_are_read() {
+        let with = |values: usize| {
+            let document = public_note_with("tag", json!(vec![0; values]));
+            Draft::parse(document.to_string().as_bytes())
+        };
+        // The most that is taken as a draft.
+        let (mut fits, mut beyond) = (1, json::MAX_VALUES);
+        while beyond - fits > 1 {
+            let middle = fits.midpoint(beyond);
+            if with(middle).is_ok() {
+                fits = middle;
+            } else {
+                beyond = middle;
+            }
+        }
+        let refused = DraftError::Json(json::JsonError::TooManyValues);
+        assert_eq!(with(beyond).unwrap_err(), refused);
+        let previous = Cid::of_canonical(b"{}");
+        let body = sealed_at("https://blog.example", with(fits).unwrap(), Some(&previous))
+            .unwrap()
+            .body;
+        let read = Activity::parse(&body).unwrap();
+        assert!(json::MAX_VALUES - json::values_in(read.document()) <= 2);
+    }
+
+    #[test]
     fn a_sealed_draft_reads_back_to_the_activity_that_it_was_named() {
         let sealed = sealed(draft(&public_note())).unwrap();
         let read = read(&sealed);

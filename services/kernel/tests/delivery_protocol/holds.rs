@@ -25,6 +25,7 @@ holds! {
     for_three_posts: MORE_POSTS;
     for_every_kind_of_answer: ANSWERS;
     for_every_kind_of_answer_and_three_posts: MORE_ANSWERS;
+    for_more_posts_than_a_lane_may_owe: TOO_MANY;
     for_slow_pages_of_catch_up: PAGES;
     for_leases_that_move: LEASES;
     for_a_broker_that_loses_and_repeats: BROKER;

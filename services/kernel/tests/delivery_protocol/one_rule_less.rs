@@ -121,8 +121,11 @@ without! {
             _ => row::next(settled, failing),
         }
     };
+    a_peer_that_takes_nothing_is_owed_so_much_at_most: TOO_MANY, Surplus, { takes_none: |_| false };
     a_probe_takes_its_lanes_claim: ANSWERS, Order, { probe_takes_claim: false };
-    a_probe_is_the_lowest_row: POSTS, Order, { probe: |pending| pending.into_iter().max() };
+    a_probe_is_the_first_of_its_lane: POSTS, Order, {
+        probe: |pending| pending.into_iter().map(|(lane, position, _)| (lane, position)).max()
+    };
     poison_counts_for_the_delivery: POISON, ParkedThoughAlive, { attribute: |outcome, _, _, _| outcome };
     poison_does_not_park: POISON_ALONE, ParkedThoughAlive, { attribute: |outcome, _, _, _| outcome };
     the_answer_to_a_sibling_counts: DARK_POISON, Stuck, {

@@ -4,7 +4,7 @@ use fedsx_kernel::delivery::outcome::Outcome;
 
 use crate::{
     setup::Setup,
-    state::{Batch, Cell, Nature, POSITIONS, Place, State, Violation, has, lanes_of, origin_of},
+    state::{Batch, Cell, Nature, POSITIONS, Place, REPLAY, State, Violation, has, lanes_of, origin_of},
     values::{self, JITTER, NOW},
     world::World,
 };
@@ -72,6 +72,12 @@ impl World {
                 return Err(Violation::EndedOverwritten);
             }
             *state.row_mut(batch.lane, position) = after;
+            if after.is_pending() && batch.lane != REPLAY {
+                self.end_surplus(state, batch.lane, (self.rules.takes_none)(outcome));
+                if nature == Nature::Answers500 && self.surplus(state, batch.lane).next().is_some() {
+                    return Err(Violation::Surplus);
+                }
+            }
         }
         let peer = (self.rules.after)(self.peer(state, origin), outcome, NOW, JITTER);
         World::write(state, origin, peer);
@@ -84,6 +90,22 @@ impl World {
             sibling_answers(&self.setup, state, batch.lane);
         }
         Ok(())
+    }
+}
+
+impl World {
+    /// The oldest that a lane owes beyond what it may.
+    fn surplus(&self, state: &State, lane: u8) -> impl Iterator<Item = u8> + use<> {
+        let pending = (1..=POSITIONS)
+            .rev()
+            .filter(|&position| state.row(lane, position).is_pending());
+        pending.skip(self.setup.most_owed).collect::<Vec<_>>().into_iter()
+    }
+
+    fn end_surplus(&self, state: &mut State, lane: u8, takes_none: bool) {
+        for position in self.surplus(state, lane).filter(|_| takes_none) {
+            *state.row_mut(lane, position) = Cell::Dead;
+        }
     }
 }
 

@@ -17,8 +17,8 @@ use fedsx_kernel::{
 use jiff::{SignedDuration, Timestamp};
 
 pub(crate) type ChangeOf = fn(&Event, u64, Option<&Relation>, Option<&Relation>) -> Change;
-/// Lane and position of a pending row.
-type Pending = (u8, u64);
+/// Lane and position of a pending row, and since when it is due.
+type Pending = (u8, u64, Timestamp);
 type Blocked<'a> = &'a dyn Fn(&Origin) -> bool;
 
 /// The kernel's functions, and the discipline of the transactions that call them (the list in `delivery`'s page).
@@ -34,6 +34,7 @@ pub(crate) struct Rules {
     pub classify: fn(Answer) -> Outcome,
     pub attribute: fn(Outcome, Timestamp, Option<Timestamp>, Option<Answer>) -> Outcome,
     pub settle: fn(Row, Outcome, Timestamp, f64) -> Option<Settled>,
+    pub takes_none: fn(Outcome) -> bool,
     pub next: fn(Settled, bool) -> Next,
     pub next_exempt: fn(Settled, Outcome, bool) -> Next,
     pub claimable: fn(Lane, &Peer, bool, Timestamp) -> bool,
@@ -44,7 +45,7 @@ pub(crate) struct Rules {
     pub parks: fn(&Peer, Timestamp) -> bool,
     pub parked: fn(Peer, u64, Timestamp) -> Peer,
     pub probes: fn(&Peer, Timestamp) -> bool,
-    pub probe: fn(Vec<Pending>) -> Option<Pending>,
+    pub probe: fn(Vec<Pending>) -> Option<(u8, u64)>,
     pub waits: fn(&Peer, bool) -> bool,
     pub unparked: fn(Peer, u64) -> Peer,
     pub is_gone: fn(&Peer, Timestamp) -> bool,
@@ -86,6 +87,7 @@ impl Rules {
         classify: outcome::classify,
         attribute: outcome::attribute,
         settle: row::settle,
+        takes_none: row::takes_none,
         next: row::next,
         next_exempt: row::next_exempt,
         claimable: claim::claimable,

@@ -23,6 +23,8 @@ pub(crate) const MORE_POSTS: Setup = Setup::new(ONE, &[Post, Post, Post]);
 /// Every kind of answer.
 pub(crate) const ANSWERS: Setup = POSTS.failures(ALL);
 pub(crate) const MORE_ANSWERS: Setup = MORE_POSTS.failures(ALL);
+/// More posts than a lane may owe.
+pub(crate) const TOO_MANY: Setup = MORE_ANSWERS.most_owed(1);
 /// The pages of catch-up are slow.
 pub(crate) const PAGES: Setup = MORE_POSTS.slow_pages();
 pub(crate) const WIDE_PAGES: Setup = PAGES.pages_of(2);

@@ -33,6 +33,8 @@ pub(crate) struct Setup {
     pub receiver_checks: bool,
     /// What lane 0 was refused, or what died there, may be sent again.
     pub replays: bool,
+    /// A lane owes no more where its peer takes nothing.
+    pub most_owed: usize,
 }
 
 use Nature::{AnswerLost, Answers403, Answers500, Down};
@@ -63,6 +65,7 @@ impl Setup {
             busy_siblings: false,
             receiver_checks: false,
             replays: false,
+            most_owed: usize::MAX,
         }
     }
 
@@ -136,6 +139,10 @@ impl Setup {
             replays: true,
             ..self
         }
+    }
+
+    pub(crate) const fn most_owed(self, most_owed: usize) -> Self {
+        Self { most_owed, ..self }
     }
 
     pub(crate) const fn receiver_checks(self) -> Self {

@@ -250,6 +250,8 @@ pub(crate) enum Violation {
     ParkedThoughAlive,
     /// A parked origin was sent more than probes, or a failing one several attempts at a time.
     Crowded,
+    /// A peer that takes nothing is owed more and more.
+    Surplus,
     /// From some state on, what is owed can never be received, or an origin never be live again.
     Stuck,
 }

@@ -102,6 +102,11 @@ pub(crate) fn lane(claim: Option<Left>, pending: bool) -> Lane {
     }
 }
 
+/// Since when a row is due, of the lane whose turn it is to be probed or of another.
+pub(crate) fn due(turn: bool) -> Timestamp {
+    if turn { JUST_AGO } else { NOW }
+}
+
 /// What the worker sees of what nature did.
 pub(crate) fn answer(nature: Nature) -> Answer {
     let status = |status| Answer::Status {

@@ -62,19 +62,22 @@ impl World {
                 actions.push(Action::Claims { worker, lane });
             }
         }
-        for origin in 0..crate::state::ORIGINS {
-            if self.probe(state, origin).is_some() {
-                actions.push(Action::Probes { worker, origin });
+        for lane in 0..crate::state::LANES {
+            if self.probe(state, lane).is_some() {
+                actions.push(Action::Probes { worker, lane });
             }
         }
     }
 
-    /// The row that a probe would send now.
-    fn probe(&self, state: &State, origin: u8) -> Option<(u8, u8)> {
-        if !(self.rules.probes)(&self.peer(state, origin), NOW) {
+    /// The row that a probe would send now, were it this lane's turn.
+    fn probe(&self, state: &State, turn: u8) -> Option<(u8, u8)> {
+        let origin = origin_of(turn);
+        if !state.has_pending(turn) || !(self.rules.probes)(&self.peer(state, origin), NOW) {
             return None;
         }
-        let (lane, position) = (self.rules.probe)(state.pending(origin).collect())?;
+        let pending = state.pending(origin);
+        let pending = pending.map(|(lane, position)| (lane, position, values::due(lane == turn)));
+        let (lane, position) = (self.rules.probe)(pending.collect())?;
         let claim = state.claim(lane).map(values::claim_until);
         let free = !self.rules.probe_takes_claim || (self.rules.is_free)(claim, NOW);
         free.then(|| (lane, values::small(position)))
@@ -124,11 +127,11 @@ impl World {
                 take(state, worker, lane, todo, true);
                 Ok(())
             }
-            Action::Probes { worker, origin } => {
-                if state.peer(origin).answered {
+            Action::Probes { worker, lane } => {
+                if state.peer(origin_of(lane)).answered {
                     return Err(Violation::ParkedThoughAlive);
                 }
-                if let Some((lane, position)) = self.probe(state, origin) {
+                if let Some((lane, position)) = self.probe(state, lane) {
                     take(state, worker, lane, 1 << position, self.rules.probe_takes_claim);
                 }
                 Ok(())

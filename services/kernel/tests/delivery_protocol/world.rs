@@ -30,9 +30,10 @@ pub(crate) enum Action {
         worker: u8,
         lane: u8,
     },
+    /// With a lane whose turn it is.
     Probes {
         worker: u8,
-        origin: u8,
+        lane: u8,
     },
     Posts {
         worker: u8,
