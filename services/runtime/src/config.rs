@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use config::{Config, ConfigError, Environment, File, FileFormat, Map, Source as _, Value};
+use config::{Config, ConfigError, File, FileFormat, Source as _, Value};
 use serde::de::DeserializeOwned;
 
 /// Where a configuration comes from.
@@ -51,29 +51,24 @@ pub fn load<T: DeserializeOwned>(sources: Sources<'_>) -> Result<T, LoadError> {
         builder = builder.add_source(file);
     }
     let prefix = format!("{}_", sources.prefix);
-    let ours: Map<_, _> = sources
-        .environment
-        .into_iter()
-        .filter(|(name, _)| name.starts_with(&prefix))
-        .collect();
-    for name in ours.keys() {
-        check(&name[prefix.len()..].to_lowercase(), &known, || {
-            format!("the environment variable {name}")
-        })?;
+    for (name, text) in &sources.environment {
+        let Some(key) = name.strip_prefix(&prefix).map(str::to_lowercase) else {
+            continue;
+        };
+        check(&key, &known, || format!("the environment variable {name}"))?;
+        let is_list = sources.lists.contains(&key.as_str());
+        builder = builder.set_override(key, if is_list { list(text) } else { text.as_str().into() })?;
     }
-    let mut environment = Environment::with_prefix(sources.prefix)
-        .prefix_separator("_")
-        .try_parsing(true)
-        .list_separator(",")
-        .source(Some(ours));
-    for list in sources.lists {
-        environment = environment.with_list_parse_key(list);
-    }
-    builder = builder.add_source(environment);
     for (key, value) in sources.overrides {
         builder = builder.set_override_option(key, value)?;
     }
     Ok(builder.build()?.try_deserialize()?)
+}
+
+/// What stands between commas. A text is never taken for a number: a token may consist of digits.
+fn list(text: &str) -> Value {
+    let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+    items.collect::<Vec<_>>().into()
 }
 
 fn check(key: &str, known: &[String], place: impl FnOnce() -> String) -> Result<(), LoadError> {
@@ -98,11 +93,12 @@ mod tests {
     struct Sample {
         listen: String,
         peers: Vec<String>,
+        json: bool,
     }
 
     fn sources(environment: &[(&str, &str)]) -> Sources<'static> {
         Sources {
-            defaults: "listen = \"a\"\npeers = []",
+            defaults: "listen = \"a\"\npeers = []\njson = false",
             environment: environment
                 .iter()
                 .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
@@ -120,7 +116,8 @@ mod tests {
             load::<Sample>(sources(&[])).unwrap(),
             Sample {
                 listen: "a".into(),
-                peers: vec![]
+                peers: vec![],
+                json: false
             }
         );
         both.overrides.push(("listen", Some("c".into())));
@@ -128,9 +125,24 @@ mod tests {
             load::<Sample>(both).unwrap(),
             Sample {
                 listen: "c".into(),
-                peers: vec!["x".into(), "y".into()]
+                peers: vec!["x".into(), "y".into()],
+                json: false
             }
         );
+    }
+
+    #[test]
+    fn the_environment_is_text_but_where_a_list_or_a_truth_is_wanted() {
+        let environment = [
+            ("FEDSX_LISTEN", "0012e3"),
+            ("FEDSX_PEERS", "007, ,x"),
+            ("FEDSX_JSON", "true"),
+        ];
+        let sample: Sample = load(sources(&environment)).unwrap();
+        assert_eq!((sample.listen.as_str(), sample.json), ("0012e3", true));
+        assert_eq!(sample.peers, ["007", "x"]);
+        let none: Sample = load(sources(&[("FEDSX_PEERS", "")])).unwrap();
+        assert!(none.peers.is_empty());
     }
 
     #[test]
@@ -139,7 +151,7 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(
-            error.contains("FEDSX_LISTN") && error.contains("listen, peers"),
+            error.contains("FEDSX_LISTN") && error.contains("json, listen, peers"),
             "{error}"
         );
     }

@@ -1,10 +1,11 @@
 //! Serving a domain's internal gRPC: the services of a process, their health (grpc.health.v1) and reflection
 //! (grpc.reflection.v1), over TCP or memory.
 
-use std::{io, time::Duration};
+use std::{future::ready, io, time::Duration};
 
-use futures::Stream;
+use futures::{Stream, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{
     service::Routes,
@@ -20,6 +21,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes that one connection may have under way before they are read: a subscription fills it, so that other calls must not.
 const CONNECTION_WINDOW: u32 = 8 << 20;
+/// Clients that shake hands at once; more wait to be accepted.
+const HANDSHAKES: usize = 1024;
 
 /// Server reflection cannot be offered.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +73,7 @@ async fn tell(reporter: HealthReporter, services: &'static [&'static str], readi
 /// Serves until the token is cancelled, then lets calls under way end.
 ///
 /// # Errors
-/// Where the listener fails, or TLS cannot be set up.
+/// Where the listener fails.
 pub async fn serve<I, C>(
     routes: Routes,
     incoming: I,
@@ -81,16 +84,41 @@ where
     I: Stream<Item = io::Result<C>>,
     C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
 {
-    let mut server = Server::builder()
+    let server = Server::builder()
         .http2_keepalive_interval(Some(KEEP_ALIVE))
         .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
         .initial_connection_window_size(CONNECTION_WINDOW)
-        .tcp_nodelay(true);
-    if let Some(tls) = tls {
-        server = server.tls_config(tls.config())?;
+        .tcp_nodelay(true)
+        .add_routes(routes);
+    let stopped = stop.cancelled_owned();
+    match tls {
+        None => server.serve_with_incoming_shutdown(incoming, stopped).await,
+        Some(tls) => {
+            let secured = secured(incoming, tls);
+            server.serve_with_incoming_shutdown(secured, stopped).await
+        }
     }
-    server
-        .add_routes(routes)
-        .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
-        .await
+}
+
+/// The connections on which a handshake succeeds.
+fn secured<I, C>(incoming: I, tls: ServerTls) -> impl Stream<Item = io::Result<TlsStream<C>>>
+where
+    I: Stream<Item = io::Result<C>>,
+    C: AsyncRead + AsyncWrite + Unpin,
+{
+    let shake = move |accepted: io::Result<C>| {
+        let tls = tls.clone();
+        async move {
+            let connection = match accepted {
+                Ok(connection) => connection,
+                Err(error) => return Some(Err(error)),
+            };
+            let secured = tls.accept(connection).await;
+            secured
+                .inspect_err(|error| tracing::debug!(%error, "a handshake failed"))
+                .ok()
+                .map(Ok)
+        }
+    };
+    incoming.map(shake).buffer_unordered(HANDSHAKES).filter_map(ready)
 }

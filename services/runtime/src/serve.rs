@@ -1,5 +1,7 @@
 //! Serving HTTP to strangers: bounded connections, bounded patience, graceful end.
 
+mod stalled;
+
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv6Addr},
@@ -18,10 +20,14 @@ use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+use stalled::Stalled;
+
 /// Connections served at once; more wait to be accepted.
 const MAX_CONNECTIONS: usize = 4096;
 /// A client must send its request's head within this time.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// A client that takes nothing of what it is sent for so long is given up.
+const STALL: Duration = Duration::from_secs(30);
 /// Requests under way at shutdown may take this long to end.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -38,6 +44,16 @@ pub async fn serve_shared(
     router: Router,
     stop: CancellationToken,
     of_one_client: usize,
+) {
+    serve_within(listener, router, stop, of_one_client, STALL).await;
+}
+
+async fn serve_within(
+    listener: TcpListener,
+    router: Router,
+    stop: CancellationToken,
+    of_one_client: usize,
+    stall: Duration,
 ) {
     let seats = Seats::default();
     let mut server = auto::Builder::new(TokioExecutor::new()).http1_only();
@@ -77,7 +93,10 @@ pub async fn serve_shared(
                 request.map(axum::body::Body::new)
             });
         let connection = server
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+            .serve_connection(
+                TokioIo::new(Stalled::new(stream, stall)),
+                TowerToHyperService::new(router),
+            )
             .into_owned();
         let watched = graceful.watch(connection);
         tokio::spawn(async move {
@@ -181,6 +200,38 @@ mod tests {
             }
         };
         tokio::time::timeout(Duration::from_secs(20), again)
+            .await
+            .unwrap();
+        stop.cancel();
+        server.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_client_that_reads_nothing_is_given_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        // More than sockets hold.
+        let large = || async { vec![0_u8; 64 << 20] };
+        let router = Router::new()
+            .route("/large", axum::routing::get(large))
+            .route("/", axum::routing::get(|| async { "here" }));
+        let stop = CancellationToken::new();
+        let stall = Duration::from_millis(50);
+        let server = tokio::spawn(serve_within(listener, router, stop.clone(), 1, stall));
+        let ask = async |path: &str| {
+            let mut stream = TcpStream::connect(address).await.ok()?;
+            let request = format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n");
+            stream.write_all(request.as_bytes()).await.ok()?;
+            stream.read_exact(&mut [0; 12]).await.ok()?;
+            Some(stream)
+        };
+        let _silent = ask("/large").await.unwrap();
+        let another = async {
+            while ask("/").await.is_none() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), another)
             .await
             .unwrap();
         stop.cancel();

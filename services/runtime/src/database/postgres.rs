@@ -3,13 +3,19 @@
 //! Several processes share it. Whoever freezes inside a transaction loses it within seconds, so that the others wait and
 //! go on; whoever loses its connection gets another at the next call.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use sqlx::{
     ConnectOptions as _, Connection as _, PgConnection, PgPool,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
+
+mod call;
+mod retry;
+
+pub use call::{PATIENCE, call};
+pub use retry::retried;
 
 use super::{Result, driver};
 use crate::health::Readiness;
@@ -29,6 +35,8 @@ const MIGRATION_LOCK: &str = "60s";
 const WAIT: Duration = Duration::from_secs(5);
 /// How long a start waits for a database that is starting too.
 const START: Duration = Duration::from_secs(60);
+/// One attempt to reach it. A server that is frozen takes connections and says nothing.
+const ATTEMPT: Duration = Duration::from_secs(5);
 /// Between two attempts to reach it.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -79,7 +87,7 @@ pub async fn open(
 pub async fn wait(url: &str, readiness: &Readiness) -> Result<()> {
     let options = options(url)?;
     loop {
-        let error = match options.connect().await {
+        let error = match connect(&options).await {
             Ok(connection) => break connection.close().await.map_err(driver("close a connection"))?,
             Err(error) => error,
         };
@@ -152,7 +160,7 @@ async fn reach(options: &PgConnectOptions) -> Result<PgConnection> {
     tokio::pin!(patience);
     let mut told = false;
     loop {
-        let error = match options.connect().await {
+        let error = match connect(options).await {
             Ok(connection) => return Ok(connection),
             Err(error) => error,
         };
@@ -168,6 +176,13 @@ async fn reach(options: &PgConnectOptions) -> Result<PgConnection> {
             () = tokio::time::sleep(RETRY) => {}
         }
     }
+}
+
+async fn connect(options: &PgConnectOptions) -> sqlx::Result<PgConnection> {
+    let late = |_| Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()));
+    tokio::time::timeout(ATTEMPT, options.connect())
+        .await
+        .unwrap_or_else(late)
 }
 
 /// Whether waiting may help: nobody listens yet, or the server is starting (class 57P, and 53300 where it has too many
@@ -192,5 +207,34 @@ async fn create(connection: &mut PgConnection, schema: &str) -> Result<()> {
         // `IF NOT EXISTS` sees what is committed; another replica's is found by the catalogue's unique index.
         Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(()),
         Err(error) => Err(driver("create the schema")(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_takes_connections_and_says_nothing_is_tried_again() {
+        let frozen = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("postgres://postgres@{}/postgres", frozen.local_addr().unwrap());
+        let readiness = Readiness::default();
+        let tried_again = async {
+            let (first, _) = frozen.accept().await.unwrap();
+            let (second, _) = frozen.accept().await.unwrap();
+            drop((first, second));
+        };
+        let waited = async {
+            tokio::select! {
+                ended = wait(&url, &readiness) => panic!("{ended:?}"),
+                () = tried_again => {}
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), waited)
+            .await
+            .unwrap();
+        assert!(readiness.lacking().contains_key(PART));
     }
 }
