@@ -109,6 +109,8 @@ pub enum StartError {
     Store(#[from] StoreError),
     #[error("the log's metrics are registered already")]
     Metrics(#[from] prometheus::Error),
+    #[error("no thread to write with: {0}")]
+    Thread(#[from] std::io::Error),
     #[error("the log belongs to another origin than {origin}: it has a key of {actor}")]
     Origin { origin: Origin, actor: String },
     #[error("the master key does not open the key of {actor}: it is another domain's")]
@@ -155,7 +157,7 @@ async fn service(
         stop.clone(),
     );
     let news = sign.news();
-    context.shutdown.spawn(task);
+    context.shutdown.spawn(commit::apart(task)?);
     context
         .shutdown
         .spawn(head::look(Arc::clone(&store), sign, settings.tuning.poll, stop));

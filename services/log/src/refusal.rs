@@ -32,7 +32,7 @@ pub(crate) fn actor(error: ActorError) -> Refusal {
 
 fn json(error: &JsonError) -> Code {
     match error {
-        JsonError::TooLarge(_) => Code::TooLarge,
+        JsonError::TooLarge(_) | JsonError::TooManyValues => Code::TooLarge,
         _ => Code::Malformed,
     }
 }

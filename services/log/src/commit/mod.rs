@@ -22,13 +22,15 @@ mod batch;
 mod gather;
 #[cfg(test)]
 mod tests;
+mod thread;
 
 pub use batch::{BatchError, Committed, Writer};
+pub use thread::apart;
 
 /// Takes requests for the next batch. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Committer {
-    queue: mpsc::Sender<Job>,
+    queue: mpsc::Sender<Vec<Job>>,
     /// The bytes that may wait.
     room: Arc<Semaphore>,
     max_bytes: u32,
@@ -40,7 +42,8 @@ struct Job {
     request: Request,
     bytes: u32,
     answer: oneshot::Sender<Result<Answer, Refusal>>,
-    room: OwnedSemaphorePermit,
+    /// Shared by those that came together.
+    room: Arc<OwnedSemaphorePermit>,
 }
 
 impl Committer {
@@ -74,20 +77,38 @@ impl Committer {
     /// # Errors
     /// What the request is refused with; [`Code::Unavailable`] where it is unknown whether it was written.
     pub async fn submit(&self, request: Request, bytes: usize) -> Result<Answer, Refusal> {
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.max_bytes);
-        let room = Arc::clone(&self.room)
-            .acquire_many_owned(bytes)
-            .await
-            .map_err(|_| stopping())?;
-        let (answer, answered) = oneshot::channel();
-        let job = Job {
-            request,
-            bytes,
-            answer,
-            room,
-        };
-        self.queue.send(job).await.map_err(|_| stopping())?;
-        answered.await.unwrap_or_else(|_| Err(stopping()))
+        match self.submit_all(vec![(request, bytes)]).await.pop() {
+            Some(answer) => answer.await,
+            None => Err(stopping()),
+        }
+    }
+
+    /// Waits for a place in the queue for requests that came together, each with its size in bytes: as far as one batch has
+    /// room for them, it takes them together. Answers what each of them may wait for.
+    pub async fn submit_all(
+        &self,
+        requests: Vec<(Request, usize)>,
+    ) -> Vec<impl Future<Output = Result<Answer, Refusal>> + use<>> {
+        let size = |bytes| u32::try_from(bytes).unwrap_or(u32::MAX).min(self.max_bytes);
+        let all = size(requests.iter().map(|(_, bytes)| bytes).sum());
+        let room = Arc::clone(&self.room).acquire_many_owned(all).await;
+        let room = room.ok().map(Arc::new);
+        let (mut jobs, mut answers) = (Vec::new(), Vec::with_capacity(requests.len()));
+        for (request, bytes) in requests {
+            let (answer, answered) = oneshot::channel();
+            answers.push(async { answered.await.unwrap_or_else(|_| Err(stopping())) });
+            // Where there is no room any more, nobody writes any more: the answer is dropped, and that tells.
+            jobs.extend(room.clone().map(|room| Job {
+                request,
+                bytes: size(bytes),
+                answer,
+                room,
+            }));
+        }
+        if !jobs.is_empty() {
+            let _ = self.queue.send(jobs).await;
+        }
+        answers
     }
 }
 

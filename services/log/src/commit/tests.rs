@@ -130,14 +130,24 @@ fn job(text: &str, bytes: u32) -> Job {
         request: received(text),
         bytes,
         answer: oneshot::channel().0,
-        room,
+        room: Arc::new(room),
     }
 }
 
-async fn gathered(jobs: &[u32], tuning: &Tuning) -> Vec<Vec<u32>> {
+/// The same batches, whether requests come together or one by one.
+async fn gathered(sizes: &[u32], tuning: &Tuning) -> Vec<Vec<u32>> {
+    let [one_by_one, together] =
+        [1, 64].map(|together| async move { batches(sizes, together, tuning).await });
+    let batches = one_by_one.await;
+    assert_eq!(batches, together.await);
+    batches
+}
+
+async fn batches(sizes: &[u32], together: usize, tuning: &Tuning) -> Vec<Vec<u32>> {
     let (queue, receiver) = mpsc::channel(64);
-    for bytes in jobs {
-        queue.send(job("a", *bytes)).await.unwrap();
+    for sizes in sizes.chunks(together) {
+        let jobs = sizes.iter().map(|bytes| job("a", *bytes)).collect();
+        queue.send(jobs).await.unwrap();
     }
     drop(queue);
     let mut gather = Gather::new(receiver, tuning);
@@ -170,12 +180,12 @@ async fn a_batch_is_bounded_by_requests_and_by_bytes() {
 async fn after_the_stop_what_waits_is_still_gathered_and_nothing_more() {
     let (queue, receiver) = mpsc::channel(64);
     let mut gather = Gather::new(receiver, &Tuning::default());
-    queue.send(job("a", 1)).await.unwrap();
+    queue.send(vec![job("a", 1)]).await.unwrap();
     let stop = CancellationToken::new();
     stop.cancel();
     assert_eq!(gather.next(&stop).await.map(|batch| batch.len()), Some(1));
     assert!(gather.next(&stop).await.is_none());
-    assert!(queue.send(job("b", 1)).await.is_err());
+    assert!(queue.send(vec![job("b", 1)]).await.is_err());
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ pub(super) async fn append(
     traceparent: String,
 ) -> Result<AppendResponse, Refusal> {
     let parsed = parsed(log, role, request, traceparent).await;
-    write(log, "Append", parsed).await
+    response(log.write("Append", parsed).await?)
 }
 
 /// Checks and parses a request: large ones on a thread that others do not wait for.
@@ -40,13 +40,8 @@ pub(super) async fn parsed(
     super::parse(bytes, move || parse(&origin, role, request, &traceparent)).await
 }
 
-/// Waits for the batch that a request is written with.
-pub(super) async fn write(
-    log: &LogService,
-    call: &str,
-    parsed: Result<(Request, usize), Refusal>,
-) -> Result<AppendResponse, Refusal> {
-    let outcome = match log.write(call, parsed).await? {
+pub(super) fn response(answer: Answer) -> Result<AppendResponse, Refusal> {
+    let outcome = match answer {
         Answer::Appended(placed) => Outcome::Appended(appended(placed)),
         Answer::Duplicate(placed) => Outcome::Duplicate(duplicate(placed)),
         Answer::Conflict { version } => Outcome::Conflict(Conflict { version }),

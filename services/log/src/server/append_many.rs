@@ -7,12 +7,16 @@ use fedsx_proto::v1::{
     AppendManyRequest, AppendManyResponse, AppendRequest, AppendResponse, AppendResult, Refused,
     append_result,
 };
-use fedsx_runtime::{code::Refusal, telemetry, token::Role};
+use fedsx_runtime::{
+    code::{Code, Refusal},
+    telemetry,
+    token::Role,
+};
 use futures::future;
 use tracing::{Instrument as _, Span};
 
 use super::{LogService, append};
-use crate::{limits::MAX_APPENDS, refusal::malformed};
+use crate::{limits::MAX_APPENDS, plan::Answer, refusal::malformed};
 
 const CALL: &str = "AppendMany";
 
@@ -27,20 +31,30 @@ pub(super) async fn append_many(
             request.appends.len()
         )));
     }
-    // All are parsed before the first waits, so that one batch takes them together.
-    let mut parsed = Vec::with_capacity(request.appends.len());
+    let (mut spans, mut requests) = (Vec::with_capacity(request.appends.len()), Vec::new());
     for append in request.appends {
         let (span, traceparent) = trace(role, &append);
-        let request = append::parsed(log, role, append, traceparent)
+        let parsed = append::parsed(log, role, append, traceparent)
             .instrument(span.clone())
             .await;
-        parsed.push((span, request));
+        spans.push((span, parsed.map(|parsed| requests.push(parsed))));
     }
-    let written = parsed
-        .into_iter()
-        .map(|(span, request)| append::write(log, CALL, request).instrument(span));
-    let results = future::join_all(written).await.into_iter().map(result).collect();
+    let mut submitted = log.committer.submit_all(requests).await.into_iter();
+    let answers = spans.into_iter().map(|(span, parsed)| {
+        let written = parsed.map(|()| submitted.next());
+        answer(log, written).instrument(span)
+    });
+    let results = future::join_all(answers).await.into_iter().map(result).collect();
     Ok(AppendManyResponse { results })
+}
+
+async fn answer(
+    log: &LogService,
+    written: Result<Option<impl Future<Output = Result<Answer, Refusal>>>, Refusal>,
+) -> Result<AppendResponse, Refusal> {
+    let unsubmitted = || Refusal::new(Code::Internal, "the append was not submitted");
+    let answer = async { written?.ok_or_else(unsubmitted)?.await };
+    append::response(log.counted(CALL, answer).await?)
 }
 
 /// A span for each append, in the trace of the activity that it appends.

@@ -62,15 +62,25 @@ impl LogService {
         call: &str,
         request: Result<(plan::Request, usize), Refusal>,
     ) -> Result<Answer, Refusal> {
+        let answer = async {
+            let (request, bytes) = request?;
+            self.committer.submit(request, bytes).await
+        };
+        self.counted(call, answer).await
+    }
+
+    /// Waits for the answer to a write, counting how it went.
+    async fn counted(
+        &self,
+        call: &str,
+        answer: impl Future<Output = Result<Answer, Refusal>>,
+    ) -> Result<Answer, Refusal> {
         let timer = self
             .metrics
             .append_seconds
             .with_label_values(&[call])
             .start_timer();
-        let answer = match request {
-            Ok((request, bytes)) => self.committer.submit(request, bytes).await,
-            Err(refusal) => Err(refusal),
-        };
+        let answer = answer.await;
         timer.observe_duration();
         if let Err(refusal) = &answer {
             self.metrics

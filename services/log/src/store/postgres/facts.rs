@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use fedsx_kernel::cid::Cid;
-use sqlx::{postgres::PgArguments, query::Query};
+use sqlx::{AssertSqlSafe, postgres::PgArguments, query::Query};
 
 use super::{storable, write};
 use crate::store::{KEY_SPACE, NameKind, Need};
@@ -12,7 +12,7 @@ use crate::store::{KEY_SPACE, NameKind, Need};
 ///
 /// Each thing is looked up by itself (`LATERAL … LIMIT 1`), by all columns of its index: left to itself, a planner that has
 /// seen the tables small would read them whole. The streams' ids make one array, where each name finds its stream's.
-pub(super) const FACTS: &str = "
+const STREAMS: &str = "
 WITH asked AS MATERIALIZED (
     SELECT n.ord, (SELECT id FROM stream WHERE name = n.name) AS id FROM unnest($1::text[]) WITH ORDINALITY AS n (name, ord)
 ), streams AS MATERIALIZED (
@@ -32,24 +32,29 @@ FROM asked CROSS JOIN LATERAL (
     UNION ALL
     (SELECT position, public, version, stream_public, published, cid FROM entry
      WHERE stream = asked.id AND NOT public ORDER BY position DESC LIMIT 1)
-) AS entry
+) AS entry";
+const BY_CID: &str = "
 UNION ALL
 SELECT 3, ord, position, NULL, version, NULL, NULL, NULL, cid, id_prefix, foreign_id, NULL, NULL
 FROM streams CROSS JOIN unnest($2::integer[], $3::text[]) WITH ORDINALITY AS n (of, asked_cid, ord)
-CROSS JOIN LATERAL (SELECT * FROM entry WHERE cid = asked_cid AND stream = ids[of] LIMIT 1) AS entry
+CROSS JOIN LATERAL (SELECT * FROM entry WHERE cid = asked_cid AND stream = ids[of] LIMIT 1) AS entry";
+const BY_ACTIVITY_ID: &str = "
 UNION ALL
 SELECT 4, ord, position, NULL, version, NULL, NULL, NULL, cid, id_prefix, foreign_id, NULL, NULL
 FROM streams CROSS JOIN unnest($4::integer[], $5::text[]) WITH ORDINALITY AS n (of, asked_id, ord)
-CROSS JOIN LATERAL (SELECT * FROM entry WHERE foreign_id = asked_id AND stream = ids[of] LIMIT 1) AS entry
+CROSS JOIN LATERAL (SELECT * FROM entry WHERE foreign_id = asked_id AND stream = ids[of] LIMIT 1) AS entry";
+const BY_DRAFT_KEY: &str = "
 UNION ALL
 SELECT 5, ord, entry.position, NULL, version, NULL, NULL, NULL, cid, id_prefix, foreign_id, NULL, NULL
 FROM streams CROSS JOIN unnest($6::integer[], $7::text[]) WITH ORDINALITY AS n (of, asked_key, ord)
 CROSS JOIN LATERAL (SELECT position FROM draft_key WHERE stream = ids[of] AND key = asked_key LIMIT 1) AS draft_key
-CROSS JOIN LATERAL (SELECT * FROM entry WHERE entry.position = draft_key.position LIMIT 1) AS entry
+CROSS JOIN LATERAL (SELECT * FROM entry WHERE entry.position = draft_key.position LIMIT 1) AS entry";
+const KV: &str = "
 UNION ALL
 SELECT 6, ord, NULL, NULL, version, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM unnest($8::text[], $9::text[]) WITH ORDINALITY AS n (asked_space, asked_key, ord)
-CROSS JOIN LATERAL (SELECT * FROM kv WHERE space = asked_space AND key = asked_key LIMIT 1) AS kv
+CROSS JOIN LATERAL (SELECT * FROM kv WHERE space = asked_space AND key = asked_key LIMIT 1) AS kv";
+const SIGNING_KEY: &str = "
 UNION ALL
 SELECT 7, ord, NULL, NULL, version, NULL, NULL, NULL, NULL, NULL, NULL, value, NULL
 FROM unnest($11::text[]) WITH ORDINALITY AS n (asked_key, ord)
@@ -134,8 +139,21 @@ impl<'n> Asked<'n> {
         })
     }
 
+    /// The statement, without the parts that ask for nothing: the database would set up each of them.
+    pub(super) fn statement(&self) -> String {
+        let parts = [
+            (BY_CID, self.cids.texts.is_empty()),
+            (BY_ACTIVITY_ID, self.foreign_ids.texts.is_empty()),
+            (BY_DRAFT_KEY, self.draft_keys.texts.is_empty()),
+            (KV, self.kv_keys.is_empty()),
+            (SIGNING_KEY, self.signing_keys.is_empty()),
+        ];
+        let asked = parts.iter().filter(|(_, is_empty)| !is_empty);
+        asked.fold(STREAMS.to_owned(), |statement, (part, _)| statement + part)
+    }
+
     pub(super) fn query(&self) -> Query<'_, sqlx::Postgres, PgArguments> {
-        sqlx::query(FACTS)
+        sqlx::query(AssertSqlSafe(self.statement()))
             .bind(&self.streams)
             .bind(&self.cids.streams)
             .bind(&self.cids.texts)

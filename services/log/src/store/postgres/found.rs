@@ -11,7 +11,7 @@ use super::{
 };
 use crate::store::{Facts, KEY_SPACE, Name, NameKind, Need, Result, StoreError, StoredKey, StreamRow};
 
-/// Reads the rows of [`FACTS`](super::facts::FACTS).
+/// Reads the rows of a [statement](super::facts::Asked::statement).
 pub(super) struct Found<'n> {
     need: &'n Need,
     asked: &'n Asked<'n>,

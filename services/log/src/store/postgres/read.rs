@@ -1,11 +1,14 @@
 //! Reads outside of a batch.
 
 use fedsx_proto::v1::{Entry, KvItem};
-use fedsx_runtime::database::{driver, integer, successor};
-use sqlx::{Execute, Executor as _, PgPool, Postgres, QueryBuilder, postgres::PgRow};
-use tokio::time::timeout;
+use fedsx_runtime::database::{
+    driver, integer,
+    postgres::{PATIENCE, call},
+    successor,
+};
+use sqlx::{Execute, Executor as _, PgConnection, PgPool, Postgres, QueryBuilder, postgres::PgRow};
 
-use super::{facts::Asked, found::Found, row, storable, write, writer::PATIENCE};
+use super::{facts::Asked, found::Found, row, storable, write};
 use crate::store::{By, Head, KvQuery, Need, PageQuery, Result, StreamRow};
 
 /// The rows of a query. A connection that does not answer is closed.
@@ -13,14 +16,9 @@ async fn rows<'q, E>(pool: &PgPool, query: E, action: &'static str) -> Result<Ve
 where
     E: Execute<'q, Postgres> + 'q,
 {
-    let mut connection = pool.acquire().await.map_err(driver(action))?;
-    match timeout(PATIENCE, connection.fetch_all(query)).await {
-        Ok(found) => found.map_err(driver(action)),
-        Err(late) => {
-            drop(connection.detach());
-            Err(driver(action)(late))
-        }
-    }
+    let fetch =
+        async |connection: &mut PgConnection| connection.fetch_all(query).await.map_err(driver(action));
+    call(pool, PATIENCE, fetch).await
 }
 
 pub(super) const HEAD: &str = "

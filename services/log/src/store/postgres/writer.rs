@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use fedsx_runtime::database::{Result, StoreError, driver};
+use fedsx_runtime::database::{Result, StoreError, driver, postgres::PATIENCE};
 use sqlx::{
     Connection as _, Execute, Executor as _, PgConnection, Postgres,
     postgres::{PgConnectOptions, PgRow},
@@ -20,8 +20,6 @@ use tokio::{
     time::timeout,
 };
 
-/// How long an answer is waited for: longer than the database gives a statement, after which its machine is gone.
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
 /// How often the lock is waited for. Each time lasts longer than a frozen holder is borne, and there may be a few in line.
