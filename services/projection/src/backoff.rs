@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 const FIRST: Duration = Duration::from_millis(250);
-const LONGEST: Duration = Duration::from_secs(10);
+const LONGEST: Duration = Duration::from_secs(5);
 
-/// Doubles from a quarter of a second to ten seconds.
+/// Doubles from a quarter of a second to five seconds.
 #[derive(Debug)]
 pub(crate) struct Backoff(Duration);
 
@@ -36,7 +36,7 @@ mod tests {
     fn grows_to_its_limit_and_begins_again() {
         let mut backoff = Backoff::default();
         let waits: Vec<u128> = (0..7).map(|_| backoff.wait().as_millis()).collect();
-        assert_eq!(waits, [250, 500, 1000, 2000, 4000, 8000, 10_000]);
+        assert_eq!(waits, [250, 500, 1000, 2000, 4000, 5000, 5000]);
         backoff.reset();
         assert_eq!(backoff.wait(), FIRST);
     }

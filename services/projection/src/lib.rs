@@ -128,6 +128,8 @@ async fn service(
             .max_decoding_message_size(MAX_MESSAGE)
             .max_encoding_message_size(MAX_MESSAGE),
         origin: settings.origin.clone(),
+        // Others who can read the log need not wait longer for who cannot than for who died.
+        patience: settings.lease_term.unsigned_abs(),
     };
     let progress = Progress::new(store.clone());
     let (relay, relayed) = source::relay();

@@ -138,7 +138,7 @@ mod tests {
     use crate::{
         entry::Item,
         shard::{apply, lease::Lease},
-        source::{Batch, Interest},
+        source::Batch,
         store::Group,
         testing::{ALICE, BASE, BOB, Story, log::TestLog, node, origin, person, views},
     };
@@ -165,16 +165,9 @@ mod tests {
             .hold(&group, "a", SignedDuration::from_secs(60))
             .await
             .unwrap();
-        let source = Source {
-            client: log.serve(),
-            origin: origin(),
-        };
+        let source = log.source();
         let items = source
-            .items(
-                story.entries.clone(),
-                &Interest::new(|_, _| true),
-                source::References::LookUp,
-            )
+            .items(story.entries.clone(), source::References::LookUp)
             .await
             .unwrap();
         let fold = async |leases: Vec<Lease>, items: &[Item]| {

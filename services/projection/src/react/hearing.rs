@@ -91,7 +91,7 @@ mod tests {
     use super::*;
     use crate::{
         source::{Relay, relay},
-        testing::{ALICE, BOB, Story, entry, log::TestLog, note, origin},
+        testing::{ALICE, BOB, Story, entry, log::TestLog, note},
     };
 
     fn follow(log: &TestLog) -> u64 {
@@ -113,10 +113,7 @@ mod tests {
         for _ in 0..follows {
             follow(&log);
         }
-        let source = Source {
-            client: log.serve(),
-            origin: origin(),
-        };
+        let source = log.source();
         let (relay, relayed) = relay();
         let interest = Interest::new(|_, _| true);
         Both {
@@ -188,6 +185,16 @@ mod tests {
     }
 
     const BEHIND_MORE: u64 = 20;
+
+    #[tokio::test]
+    async fn a_large_batch_is_read_again() {
+        let (mut both, mut done) = (both(0).await, 0);
+        let follow = json!({"type": "Follow", "object": ALICE, "note": "x".repeat(300 << 10)});
+        both.log.append(&format!("inbox/{BOB}"), BOB, follow);
+        both.worker_reads().await;
+        both.hear(&mut done, 1).await;
+        assert!(both.hearing.reader.is_some());
+    }
 
     #[tokio::test]
     async fn a_worker_that_is_silent_is_not_waited_for() {

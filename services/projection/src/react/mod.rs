@@ -54,6 +54,15 @@ pub(crate) enum ReactError {
 }
 
 impl ReactError {
+    /// Whether the log could not be read, or could not take an answer just now.
+    fn is_of_the_log(&self) -> bool {
+        match self {
+            Self::Source(_) => true,
+            Self::Refused { refusal, .. } => refusal.code == Code::Unavailable,
+            _ => false,
+        }
+    }
+
     /// Whether somebody has to do something before it can go on.
     fn stands_still(&self) -> bool {
         match self {

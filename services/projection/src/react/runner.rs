@@ -47,6 +47,12 @@ impl Runner {
                 let Err(error) = self.work(&mut held, &mut backoff).await;
                 self.failed(&mut held, &error).await;
                 held = Held::default();
+                if error.is_of_the_log() {
+                    // Others may reach it.
+                    self.hearing.stop();
+                    worker::resign(&*self.store, &group(), &self.owner).await;
+                    self.tell(&held);
+                }
                 tokio::time::sleep(backoff.wait()).await;
             }
         };
@@ -60,6 +66,8 @@ impl Runner {
     }
 
     async fn work(&mut self, held: &mut Held, backoff: &mut Backoff) -> Result<Infallible, ReactError> {
+        // The lease is not taken by who cannot read what is to be reacted to.
+        self.source.head(0).await?;
         let mut turns = worker::turns(self.term);
         loop {
             tokio::select! {

@@ -5,7 +5,6 @@
 use jiff::Timestamp;
 
 use super::{Digest, ShardId};
-use crate::store::Shard;
 
 /// The right to move a shard's position, and the shard as it stood when it was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,19 +19,6 @@ pub struct Lease {
     pub digest: Digest,
     /// Why the shard stood still when it was last written.
     pub halted: Option<String>,
-}
-
-impl From<Shard> for Lease {
-    fn from(shard: Shard) -> Self {
-        Self {
-            shard: shard.id,
-            epoch: shard.epoch,
-            position: shard.position,
-            count: shard.count,
-            digest: shard.digest,
-            halted: shard.halted,
-        }
-    }
 }
 
 /// Who sits on a shard.

@@ -85,6 +85,11 @@ impl Worker {
             loop {
                 let Err(error) = self.work(&mut backoff).await;
                 self.standing.failed(&error, error.harm());
+                if matches!(error, WorkerError::Source(_)) {
+                    // Others may reach it.
+                    resign(&*self.store, &self.group, &self.owner).await;
+                    self.measure(&Held::default());
+                }
                 tokio::time::sleep(backoff.wait()).await;
             }
         };
@@ -98,6 +103,8 @@ impl Worker {
     }
 
     async fn work(&mut self, backoff: &mut Backoff) -> Result<std::convert::Infallible, WorkerError> {
+        // Shards are not taken by who cannot read what is to be folded into them.
+        self.source.head(0).await?;
         let mut held = Held::default();
         let mut turns = turns(self.term);
         loop {
@@ -155,14 +162,18 @@ impl Worker {
     }
 
     async fn tell(&mut self, held: &Held) -> Result<(), WorkerError> {
-        for view in self.views.iter() {
-            let leases = held.leases.iter().filter(|lease| lease.shard.view == view.name());
-            self.measures.stand(view.name(), held.head, leases);
-        }
+        self.measure(held);
         self.standing
             .tell(&*self.store, &self.group, &held.leases)
             .await?;
         Ok(())
+    }
+
+    fn measure(&self, held: &Held) {
+        for view in self.views.iter() {
+            let leases = held.leases.iter().filter(|lease| lease.shard.view == view.name());
+            self.measures.stand(view.name(), held.head, leases);
+        }
     }
 }
 

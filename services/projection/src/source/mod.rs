@@ -1,21 +1,25 @@
 //! The log as this service reads it.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::time::Duration;
 
-use fedsx_kernel::{origin::Origin, stream::Stream};
-use fedsx_proto::v1::{DescribeRequest, SubscribeRequest, SubscribeResponse};
+use fedsx_kernel::origin::Origin;
+use fedsx_proto::v1::{self, DescribeRequest, SubscribeRequest, SubscribeResponse};
 use fedsx_runtime::code::{Code, Refusal};
 use tonic::Streaming;
 
 use crate::LogClient;
 
+mod interest;
 mod parse;
 mod reader;
 mod relay;
 
+pub(crate) use interest::Interest;
 pub(crate) use reader::{Batch, Reader};
 pub(crate) use relay::{Relay, Relayed, relay};
 
+/// So many bytes are read between two awaits; more, on a thread of their own.
+const IN_PLACE: usize = 64 << 10;
 /// A call that has not been answered within this time has failed.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -57,25 +61,6 @@ impl From<tonic::Status> for SourceError {
     }
 }
 
-/// Whether anybody wants what a verb did in a stream.
-type Interested = dyn Fn(&Stream, &str) -> bool + Send + Sync;
-
-/// Which entries are worth parsing, by stream and verb. All others cost next to nothing.
-#[derive(Clone)]
-pub(crate) struct Interest(Arc<Interested>);
-
-impl Interest {
-    pub(crate) fn new(interest: impl Fn(&Stream, &str) -> bool + Send + Sync + 'static) -> Self {
-        Self(Arc::new(interest))
-    }
-}
-
-impl fmt::Debug for Interest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Interest")
-    }
-}
-
 /// What becomes of references to other activities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum References {
@@ -89,6 +74,8 @@ pub(crate) enum References {
 pub(crate) struct Source {
     pub(crate) client: LogClient,
     pub(crate) origin: Origin,
+    /// For how long it may be away until who reads it gives up.
+    pub(crate) patience: Duration,
 }
 
 impl Source {
@@ -126,4 +113,9 @@ pub(crate) async fn within<T>(
         Ok(answer) => Ok(answer?),
         Err(_) => Err(SourceError::Silent),
     }
+}
+
+/// Bytes of bodies.
+fn size(entries: &[v1::Entry]) -> usize {
+    entries.iter().map(|entry| entry.body.len()).sum()
 }

@@ -2,33 +2,29 @@
 
 use std::sync::Arc;
 
-use fedsx_kernel::{activity::Activity, stream::Stream};
+use fedsx_kernel::activity::Activity;
 use fedsx_proto::v1::{self, GetRequest, get_request::By};
 use fedsx_runtime::code::Code;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
-use super::{Interest, References, Source, SourceError, within};
-use crate::entry::{Entry, Item, Parsed, Unreadable, verb};
+use super::{IN_PLACE, References, Source, SourceError, size, within};
+use crate::entry::{Entry, Item, Parsed};
 
 /// Activities that are looked up at once.
 const LOOKUPS: usize = 16;
-/// So many bytes are parsed between two awaits; more, on a thread of their own.
-const IN_PLACE: usize = 64 << 10;
 
 impl Source {
-    /// Parses the entries that are of interest and looks up what they refer to. What is of none is not looked at: it may even
-    /// be damaged.
+    /// Parses entries and looks up what they refer to.
     pub(crate) async fn items(
         &self,
         entries: Vec<v1::Entry>,
-        interest: &Interest,
         references: References,
     ) -> Result<Arc<[Item]>, SourceError> {
-        let parsed = if entries.iter().map(|entry| entry.body.len()).sum::<usize>() > IN_PLACE {
-            let interest = interest.clone();
-            tokio::task::spawn_blocking(move || parse(entries, &interest)).await?
+        let parse = |entry: v1::Entry| (entry.position, Parsed::parse(entry));
+        let parsed: Vec<_> = if size(&entries) <= IN_PLACE {
+            entries.into_iter().map(parse).collect()
         } else {
-            parse(entries, interest)
+            tokio::task::spawn_blocking(move || entries.into_iter().map(parse).collect()).await?
         };
         if parsed.is_empty() {
             return Ok(Arc::default());
@@ -74,24 +70,6 @@ impl Source {
             }
             Err(SourceError::Refused(refusal)) if refusal.code == Code::NotFound => Ok(None),
             Err(error) => Err(error),
-        }
-    }
-}
-
-type Parse = (u64, Result<Parsed, Unreadable>);
-
-fn parse(entries: Vec<v1::Entry>, interest: &Interest) -> Vec<Parse> {
-    let wanted = entries.into_iter().filter(|entry| interest.concerns(entry));
-    let parse = |entry: v1::Entry| (entry.position, Parsed::parse(entry));
-    wanted.map(parse).collect()
-}
-
-impl Interest {
-    /// Also what has to be parsed to find out, and what cannot be read at all.
-    fn concerns(&self, entry: &v1::Entry) -> bool {
-        match (Stream::parse(&entry.stream), verb(&entry.body)) {
-            (Some(stream), Some(verb)) => (self.0)(&stream, &verb),
-            _ => true,
         }
     }
 }

@@ -12,6 +12,9 @@ use super::Batch;
 /// Batches that the second may be behind; what there is no room for, it has to read itself.
 const BEHIND: usize = 16;
 
+/// Larger batches are not kept for the second, which has to read them itself: what strangers may put here is bounded. Bytes.
+const LARGE: usize = 256 << 10;
+
 /// The first reader's end.
 #[derive(Debug)]
 pub(crate) struct Relay {
@@ -41,9 +44,14 @@ pub(crate) fn relay() -> (Relay, Relayed) {
 }
 
 impl Relay {
-    /// Hands a batch on, if there is room.
+    /// Hands a batch on, if there is room. Of a large one, only its end.
     pub(crate) fn pass(&self, batch: &Batch) {
-        if self.batches.try_send(batch.clone()).is_err() {
+        let passed = if batch.size > LARGE {
+            batch.end()
+        } else {
+            batch.clone()
+        };
+        if self.batches.try_send(passed).is_err() {
             self.missed.fetch_max(batch.last, Ordering::SeqCst);
         }
     }

@@ -57,8 +57,9 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// The rows with these keys; a key without a row is left out.
     async fn rows(&self, view: &str, keys: &[&str]) -> Result<Vec<Row>>;
 
-    /// The rows of a view that are about a peer.
-    async fn rows_of_peer(&self, view: &str, peer: &Origin) -> Result<Vec<Row>>;
+    /// Rows of a view that are about a peer and fall into one of these shards, at most so many.
+    async fn rows_of_peer(&self, view: &str, peer: &Origin, shards: &[u32], limit: usize)
+    -> Result<Vec<Row>>;
 
     /// A row and how far its shard was when it was read; none where the shard was never declared.
     async fn row(&self, shard: &ShardId, key: &str) -> Result<Option<(Option<Row>, Reach)>>;
@@ -159,4 +160,17 @@ pub struct Shard {
     pub count: u64,
     pub digest: Digest,
     pub halted: Option<String>,
+}
+
+impl From<Shard> for Lease {
+    fn from(shard: Shard) -> Self {
+        Self {
+            shard: shard.id,
+            epoch: shard.epoch,
+            position: shard.position,
+            count: shard.count,
+            digest: shard.digest,
+            halted: shard.halted,
+        }
+    }
 }

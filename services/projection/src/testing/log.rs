@@ -32,8 +32,8 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tonic::{Request, Response, Status, service::interceptor::InterceptedService};
 
-use super::{AT, Story, complete, entry, origin};
-use crate::LogClient;
+use super::{AT, Story, complete, entry, node::PATIENCE, origin};
+use crate::{LogClient, source::Source};
 
 /// Entries of one message.
 const MESSAGE: usize = 7;
@@ -79,6 +79,15 @@ impl TestLog {
             memory.channel(),
             Credentials::new("test"),
         ))
+    }
+
+    /// The log as the service reads it, away for as long as a test likes.
+    pub(crate) fn source(&self) -> Source {
+        Source {
+            client: self.serve(),
+            origin: origin(),
+            patience: PATIENCE,
+        }
     }
 
     /// Appends what an actor of a peer says, or one of ours has said.

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use tracing::{
-    Event, Level, Metadata, Subscriber,
+    Dispatch, Event, Level, Metadata, Subscriber,
     span::{Attributes, Id, Record},
     subscriber::DefaultGuard,
 };
@@ -16,12 +16,15 @@ use tracing::{
 pub(crate) struct Warnings {
     count: Arc<AtomicUsize>,
     _guard: DefaultGuard,
+    /// While there is one subscriber alone, another thread that comes to an event first turns it off for all.
+    _second: Dispatch,
 }
 
 impl Warnings {
     pub(crate) fn listen() -> Self {
         let count = Arc::new(AtomicUsize::new(0));
         Self {
+            _second: Dispatch::new(Counter(count.clone())),
             _guard: tracing::subscriber::set_default(Counter(count.clone())),
             count,
         }

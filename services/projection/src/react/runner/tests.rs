@@ -78,10 +78,7 @@ async fn nothing_is_judged_by_less_than_the_log_held_at_first() {
     let (log, store) = (with_alice(false), store().await);
     follow(&log, BOB);
     store.declare(&group().shards).await.unwrap();
-    let source = Source {
-        client: log.serve(),
-        origin: origin(),
-    };
+    let source = log.source();
     let (_relay, relayed) = source::relay();
     let mut runner = Runner {
         answers: Answers {

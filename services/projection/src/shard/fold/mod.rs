@@ -33,7 +33,10 @@ pub(crate) struct Fold {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Needed {
     pub(crate) keys: Vec<String>,
+    /// All rows about these…
     pub(crate) peers: Vec<Origin>,
+    /// … in these shards.
+    pub(crate) shards: Vec<u32>,
 }
 
 /// What has become of a batch.

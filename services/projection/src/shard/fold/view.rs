@@ -72,6 +72,7 @@ impl ViewFold {
         Needed {
             keys: keys.into_iter().filter(held).cloned().collect(),
             peers: peers.into_iter().cloned().collect(),
+            shards: self.steps.keys().copied().collect(),
         }
     }
 

@@ -3,16 +3,17 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    react::NAME,
     store::{Advance, Change, Shard},
     testing::{
         ALICE, BASE, BOB, Story, complete, entry,
         log::TestLog,
-        node::{Mortal, Node, eventually, store},
+        node::{Node, eventually, store},
         note, person,
         warnings::Warnings,
     },
 };
+
+mod processes;
 
 const TERM: SignedDuration = SignedDuration::from_secs(15);
 
@@ -110,49 +111,6 @@ async fn continues_where_it_ended() {
     let count = |shards: &[Shard]| shards.iter().map(|shard| shard.count).sum::<u64>();
     // A block counts for its own shard, and for all of the three views of follows.
     assert_eq!(count(&after), count(&before) + 1 + 3 * 8);
-}
-
-#[tokio::test]
-async fn two_processes_share_and_one_takes_over_when_the_other_dies() {
-    let (log, directory) = (TestLog::new(&notes(20)), tempfile::tempdir().unwrap());
-    let path = directory.path().join("projection.db");
-    let term = SignedDuration::from_millis(900);
-    let one = Mortal::start("one", term, &path, &log).await;
-    let two = Mortal::start("two", term, &path, &log).await;
-    let held = async |by: &str| {
-        let shards = two.node.service.store.shards().await.unwrap();
-        shards
-            .iter()
-            .filter(|shard| shard.id.view != NAME && shard.owner == by)
-            .count()
-    };
-    eventually("an even share", async || {
-        held("one").await == 24 && held("two").await == 24
-    })
-    .await;
-    let publish = async |number: u32, readers: &[&Node]| {
-        let id = format!("https://blog.example/objects/{number}");
-        let create = json!({"type": "Create", "object": {"id": id, "type": "Note"}});
-        log.append(&format!("outbox/{ALICE}"), ALICE, create);
-        for reader in readers {
-            assert!(reader.row("objects", &id, &log).await.is_some());
-        }
-    };
-    for number in 20..30 {
-        // Either answers for all rows, whoever folds them.
-        publish(number, &[&one.node, &two.node]).await;
-    }
-    one.die();
-    eventually("taken over", async || held("two").await == 48).await;
-    publish(30, &[&two.node]).await;
-    let shards = two.node.service.store.shards().await.unwrap();
-    let objects = shards.iter().filter(|shard| shard.id.view == "objects");
-    assert_eq!(
-        objects.map(|shard| shard.count).sum::<u64>(),
-        31,
-        "every note was applied once"
-    );
-    two.die();
 }
 
 #[tokio::test]

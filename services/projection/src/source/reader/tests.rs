@@ -1,9 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::testing::{
-    ALICE, BOB, Story, entry, log::TestLog, node::eventually, note, origin, warnings::Warnings,
-};
+use crate::testing::{ALICE, BOB, Story, entry, log::TestLog, node::eventually, note, warnings::Warnings};
 
 const NONE: [u64; 0] = [];
 
@@ -22,10 +20,7 @@ fn log(notes: u32) -> TestLog {
 
 /// Interested in Follows alone.
 fn read(log: &TestLog, after: u64) -> Reader {
-    let source = Source {
-        client: log.serve(),
-        origin: origin(),
-    };
+    let source = log.source();
     let interest = Interest::new(|_, verb| verb == "Follow");
     Reader::start(source, interest, References::Leave, after)
 }
@@ -60,6 +55,23 @@ async fn what_is_there_already_comes_in_large_batches() {
     assert_eq!(positions, [2001]);
     // The log sends seven at once.
     assert!(batches < 100, "{batches} batches");
+}
+
+#[tokio::test]
+async fn what_grows_when_it_is_parsed_comes_in_smaller_batches() {
+    let log = log(0);
+    let tags = vec![json!({"": [{}]}); 5000];
+    for _ in 0..12 {
+        log.append(
+            &format!("inbox/{BOB}"),
+            BOB,
+            json!({"type": "Follow", "object": ALICE, "tag": tags, "serial": log.head()}),
+        );
+    }
+    let mut reader = read(&log, 0);
+    let (batches, positions) = read_to(&mut reader, 13).await;
+    assert_eq!(positions, (1..=13).collect::<Vec<_>>());
+    assert!(batches >= 3, "{batches} batches");
 }
 
 #[tokio::test]
@@ -100,6 +112,21 @@ async fn an_outage_is_told_once_and_waited_for() {
     log.be_away(false);
     assert_eq!(read_to(&mut reader, head).await.1, NONE);
     assert_eq!((warnings.count(), log.subscriptions()), (1, 2));
+}
+
+#[tokio::test]
+async fn a_log_that_stays_away_ends_the_reader() {
+    let log = log(10);
+    let source = Source {
+        patience: Duration::ZERO,
+        ..log.source()
+    };
+    let interest = Interest::new(|_, _| true);
+    let mut reader = Reader::start(source, interest, References::Leave, 0);
+    read_to(&mut reader, 11).await;
+    log.be_away(true);
+    log.end_subscriptions();
+    assert!(reader.next().await.is_err());
 }
 
 #[tokio::test]

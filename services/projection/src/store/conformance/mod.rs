@@ -55,6 +55,7 @@ macro_rules! suite {
             }
             reads {
                 rows_are_found_by_key_and_by_peer,
+                rows_of_a_peer_are_those_of_the_shards_asked_for_and_no_more_than_asked_for,
                 a_page_is_in_the_order_of_bytes,
                 a_page_ends_at_its_bytes,
                 a_prefix_is_no_pattern,

@@ -4,7 +4,7 @@ use fedsx_kernel::origin::Origin;
 
 use super::{Fixture, held, keys, lease_of, page, put, step};
 use crate::{
-    shard::{ShardId, lease::Lease},
+    shard::{SHARDS, ShardId, lease::Lease},
     store::{Advance, MAX_KEY, PageQuery, Store},
 };
 
@@ -29,6 +29,7 @@ pub(crate) async fn rows_are_found_by_key_and_by_peer(fixture: Fixture) {
     advance.changes[0].peer = Some(events.clone());
     let other = step(lease_of(&leases, "eve"), 1, &["eve"]);
     fixture.store.commit(&[advance, other]).await.unwrap();
+    let shards: Vec<u32> = (0..SHARDS).collect();
     let found = |rows: Vec<crate::store::Row>| rows.into_iter().map(|row| row.key).collect::<Vec<_>>();
     assert_eq!(
         found(fixture.other.rows("v", &["bob", "zoe"]).await.unwrap()),
@@ -36,13 +37,54 @@ pub(crate) async fn rows_are_found_by_key_and_by_peer(fixture: Fixture) {
     );
     assert_eq!(found(fixture.other.rows("w", &["bob"]).await.unwrap()), [""; 0]);
     assert_eq!(
-        found(fixture.other.rows_of_peer("v", &events).await.unwrap()),
+        found(
+            fixture
+                .other
+                .rows_of_peer("v", &events, &shards, 9)
+                .await
+                .unwrap()
+        ),
         ["bob"]
     );
     assert_eq!(
-        found(fixture.other.rows_of_peer("w", &events).await.unwrap()),
+        found(
+            fixture
+                .other
+                .rows_of_peer("w", &events, &shards, 9)
+                .await
+                .unwrap()
+        ),
         [""; 0]
     );
+}
+
+pub(crate) async fn rows_of_a_peer_are_those_of_the_shards_asked_for_and_no_more_than_asked_for(
+    fixture: Fixture,
+) {
+    let leases = held(&fixture).await;
+    let events: Origin = "https://events.example".parse().unwrap();
+    let keys: Vec<String> = (0..40).map(|number| format!("bob-{number}")).collect();
+    for lease in &leases {
+        let keys = keys.iter().filter(|key| ShardId::of("v", key) == lease.shard);
+        let keys: Vec<&str> = keys.map(String::as_str).collect();
+        let mut advance = step(lease, 1, &keys);
+        for change in &mut advance.changes {
+            change.peer = Some(events.clone());
+        }
+        assert_eq!(fixture.store.commit(&[advance]).await.unwrap(), []);
+    }
+    for asked in [vec![3], vec![0, 3, 5], (0..SHARDS).collect(), vec![]] {
+        let wanted = |key: &&String| asked.contains(&ShardId::of("v", key).shard);
+        let mut expected: Vec<&str> = keys.iter().filter(wanted).map(String::as_str).collect();
+        expected.sort_unstable();
+        let rows = fixture.other.rows_of_peer("v", &events, &asked, 40).await;
+        let rows = rows.unwrap();
+        let mut found: Vec<&str> = rows.iter().map(|row| row.key.as_str()).collect();
+        found.sort_unstable();
+        assert_eq!(found, expected);
+        let few = fixture.other.rows_of_peer("v", &events, &asked, 2).await;
+        assert_eq!(few.unwrap().len(), expected.len().min(2));
+    }
 }
 
 pub(crate) async fn a_page_is_in_the_order_of_bytes(fixture: Fixture) {

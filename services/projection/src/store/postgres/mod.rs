@@ -6,28 +6,25 @@
 //!
 //! A commit is one statement: a process that freezes or loses its connection leaves no transaction open.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use fedsx_kernel::origin::Origin;
 use fedsx_runtime::{
     clock::Clock,
-    database::{self, driver},
+    database::{self, driver, postgres::retried},
 };
 use jiff::SignedDuration;
-use sqlx::PgPool;
+use sqlx::{Connection as _, PgConnection, PgPool};
 
 use super::{Advance, Group, Page, PageQuery, Reach, Result, Row, Shard, Store};
 use crate::shard::{ShardId, lease::Lease};
 
 mod hold;
 mod read;
-mod retry;
 #[cfg(test)]
 mod tests;
 mod write;
-
-use retry::retried;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/store/postgres/migrations");
 
@@ -38,6 +35,8 @@ const CONNECTIONS: u32 = 8;
 #[derive(Debug, Clone)]
 pub struct Postgres {
     pool: PgPool,
+    /// How long a call may take.
+    patience: Duration,
     clock: Option<Arc<dyn Clock>>,
 }
 
@@ -47,7 +46,11 @@ pub struct Postgres {
 /// [`StoreError::Driver`](super::StoreError) where the database refuses, or has not answered within a minute.
 pub async fn open(url: &str) -> Result<Postgres> {
     let pool = database::postgres::open(url, "projection", &MIGRATIONS, CONNECTIONS).await?;
-    Ok(Postgres { pool, clock: None })
+    Ok(Postgres {
+        pool,
+        patience: database::postgres::PATIENCE,
+        clock: None,
+    })
 }
 
 impl Postgres {
@@ -65,25 +68,37 @@ impl Postgres {
         self.pool.close().await;
     }
 
+    /// Every call goes through here, so that each of them ends.
+    async fn call<T>(&self, work: impl AsyncFnOnce(&mut PgConnection) -> Result<T>) -> Result<T> {
+        database::postgres::call(&self.pool, self.patience, work).await
+    }
+
     async fn hold_once(&self, group: &Group, owner: &str, term: SignedDuration) -> Result<Vec<Lease>> {
-        let mut transaction = self.pool.begin().await.map_err(driver("begin a turn"))?;
-        let leases = hold::hold(&mut transaction, group, owner, self.clock.as_deref(), term).await?;
-        transaction.commit().await.map_err(driver("hold leases"))?;
-        Ok(leases)
+        self.call(async |connection| {
+            let begun = connection.begin().await;
+            let mut transaction = begun.map_err(driver("begin a turn"))?;
+            let leases = hold::hold(&mut transaction, group, owner, self.clock.as_deref(), term).await?;
+            transaction.commit().await.map_err(driver("hold leases"))?;
+            Ok(leases)
+        })
+        .await
     }
 
     async fn resign_once(&self, group: &Group, owner: &str) -> Result<()> {
-        let begun = self.pool.begin().await;
-        let mut transaction = begun.map_err(driver("begin to resign"))?;
-        hold::resign(&mut transaction, group, owner).await?;
-        transaction.commit().await.map_err(driver("resign"))
+        self.call(async |connection| {
+            let begun = connection.begin().await;
+            let mut transaction = begun.map_err(driver("begin to resign"))?;
+            hold::resign(&mut transaction, group, owner).await?;
+            transaction.commit().await.map_err(driver("resign"))
+        })
+        .await
     }
 }
 
 #[async_trait]
 impl Store for Postgres {
     async fn declare(&self, shards: &[ShardId]) -> Result<()> {
-        retried(|| write::declare(&self.pool, shards)).await
+        retried(|| self.call(async |connection| write::declare(connection, shards).await)).await
     }
 
     async fn hold(&self, group: &Group, owner: &str, term: SignedDuration) -> Result<Vec<Lease>> {
@@ -95,27 +110,37 @@ impl Store for Postgres {
     }
 
     async fn commit(&self, advances: &[Advance]) -> Result<Vec<ShardId>> {
-        retried(|| write::commit(&self.pool, advances)).await
+        retried(|| self.call(async |connection| write::commit(connection, advances).await)).await
     }
 
     async fn rows(&self, view: &str, keys: &[&str]) -> Result<Vec<Row>> {
-        read::rows(&self.pool, view, keys).await
+        self.call(async |connection| read::rows(connection, view, keys).await)
+            .await
     }
 
-    async fn rows_of_peer(&self, view: &str, peer: &Origin) -> Result<Vec<Row>> {
-        read::rows_of_peer(&self.pool, view, peer).await
+    async fn rows_of_peer(
+        &self,
+        view: &str,
+        peer: &Origin,
+        shards: &[u32],
+        limit: usize,
+    ) -> Result<Vec<Row>> {
+        self.call(async |connection| read::rows_of_peer(connection, view, peer, shards, limit).await)
+            .await
     }
 
     async fn row(&self, shard: &ShardId, key: &str) -> Result<Option<(Option<Row>, Reach)>> {
-        read::row(&self.pool, shard, key).await
+        self.call(async |connection| read::row(connection, shard, key).await)
+            .await
     }
 
     async fn page(&self, query: &PageQuery) -> Result<Option<Page>> {
-        read::page(&self.pool, query).await
+        self.call(async |connection| read::page(connection, query).await)
+            .await
     }
 
     async fn shards(&self) -> Result<Vec<Shard>> {
-        read::shards(&self.pool).await
+        self.call(read::shards).await
     }
 }
 

@@ -2,10 +2,11 @@
 
 use fedsx_kernel::origin::Origin;
 use fedsx_runtime::database::{driver, integer, successor};
-use sqlx::{PgPool, Postgres, QueryBuilder, postgres::PgRow};
+use futures::TryStreamExt as _;
+use sqlx::{PgConnection, Postgres, QueryBuilder, postgres::PgRow};
 
 use crate::{
-    shard::ShardId,
+    shard::{ShardId, shard_of},
     store::{
         Page, PageQuery, Reach, Result, Row, Shard,
         decode::{self, Columns as _},
@@ -21,38 +22,58 @@ pub(super) const ROW: &str = "
     FROM shard LEFT JOIN view_row ON view_row.view = shard.view AND view_row.key = $3
     WHERE shard.view = $1 AND shard.shard = $2";
 
-pub(super) async fn rows(pool: &PgPool, view: &str, keys: &[&str]) -> Result<Vec<Row>> {
+pub(super) async fn rows(connection: &mut PgConnection, view: &str, keys: &[&str]) -> Result<Vec<Row>> {
     let keys: Vec<&str> = keys.iter().copied().filter(|key| is_key(key)).collect();
-    let rows = sqlx::query(ROWS).bind(view).bind(keys).fetch_all(pool).await;
+    let rows = sqlx::query(ROWS)
+        .bind(view)
+        .bind(keys)
+        .fetch_all(connection)
+        .await;
     let rows = rows.map_err(driver("read rows"))?;
     rows.iter().map(decode::view_row).collect()
 }
 
-pub(super) async fn rows_of_peer(pool: &PgPool, view: &str, peer: &Origin) -> Result<Vec<Row>> {
-    let rows = sqlx::query(ROWS_OF_PEER)
-        .bind(view)
-        .bind(peer.as_str())
-        .fetch_all(pool)
-        .await
-        .map_err(driver("read the rows of a peer"))?;
-    rows.iter().map(decode::view_row).collect()
+/// Most rows may be of other shards: they are passed over as they come, so that only what is asked for is ever kept.
+pub(super) async fn rows_of_peer(
+    connection: &mut PgConnection,
+    view: &str,
+    peer: &Origin,
+    shards: &[u32],
+    limit: usize,
+) -> Result<Vec<Row>> {
+    let query = sqlx::query(ROWS_OF_PEER);
+    let mut rows = query.bind(view).bind(peer.as_str()).fetch(connection);
+    let mut found = Vec::new();
+    while found.len() < limit
+        && let Some(row) = rows.try_next().await.map_err(driver("read the rows of a peer"))?
+    {
+        let row = decode::view_row(&row)?;
+        if shards.contains(&shard_of(&row.key)) {
+            found.push(row);
+        }
+    }
+    Ok(found)
 }
 
-pub(super) async fn row(pool: &PgPool, shard: &ShardId, key: &str) -> Result<Option<(Option<Row>, Reach)>> {
+pub(super) async fn row(
+    connection: &mut PgConnection,
+    shard: &ShardId,
+    key: &str,
+) -> Result<Option<(Option<Row>, Reach)>> {
     let found = sqlx::query(ROW)
         .bind(shard.view.as_str())
         .bind(i64::from(shard.shard))
         // NULL is no row's key.
         .bind(is_key(key).then_some(key))
-        .fetch_optional(pool)
+        .fetch_optional(connection)
         .await
         .map_err(driver("read a row"))?;
     let Some(found) = found else { return Ok(None) };
     Ok(Some((joined(&found)?, decode::reach(&found, key)?)))
 }
 
-pub(super) async fn page(pool: &PgPool, page: &PageQuery) -> Result<Option<Page>> {
-    let found = page_query(page).build().fetch_all(pool).await;
+pub(super) async fn page(connection: &mut PgConnection, page: &PageQuery) -> Result<Option<Page>> {
+    let found = page_query(page).build().fetch_all(connection).await;
     let found = found.map_err(driver("read a page"))?;
     let Some(first) = found.first() else {
         return Ok(None);
@@ -117,9 +138,9 @@ fn joined(found: &PgRow) -> Result<Option<Row>> {
     exists.then(|| decode::view_row(found)).transpose()
 }
 
-pub(super) async fn shards(pool: &PgPool) -> Result<Vec<Shard>> {
+pub(super) async fn shards(connection: &mut PgConnection) -> Result<Vec<Shard>> {
     let rows = sqlx::query("SELECT * FROM shard ORDER BY view, shard")
-        .fetch_all(pool)
+        .fetch_all(connection)
         .await
         .map_err(driver("read shards"))?;
     rows.iter().map(decode::shard).collect()

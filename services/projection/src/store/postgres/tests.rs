@@ -9,6 +9,8 @@ use tokio::time::{Instant, timeout};
 use super::*;
 use crate::store::conformance::{self, Fixture, TERM, group, lease_of, page, step};
 
+mod vanished;
+
 /// Nothing here takes so long unless it waits for what it must not wait for.
 const SOON: Duration = Duration::from_secs(2);
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use fedsx_runtime::database::{driver, integer};
-use sqlx::PgPool;
+use sqlx::PgConnection;
 
 use super::{numbers, views};
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     store::{Advance, Change, Result, decode},
 };
 
-pub(super) async fn declare(pool: &PgPool, shards: &[ShardId]) -> Result<()> {
+pub(super) async fn declare(connection: &mut PgConnection, shards: &[ShardId]) -> Result<()> {
     // In order, so that replicas that start together wait for each other and not in a circle.
     sqlx::query(
         "INSERT INTO shard (view, shard, owner, lease_until, epoch, position, count, digest)
@@ -22,7 +22,7 @@ pub(super) async fn declare(pool: &PgPool, shards: &[ShardId]) -> Result<()> {
     .bind(views(shards))
     .bind(numbers(shards))
     .bind(Digest::default().0)
-    .execute(pool)
+    .execute(connection)
     .await
     .map_err(driver("declare shards"))?;
     Ok(())
@@ -60,7 +60,7 @@ pub(super) const COMMIT: &str = "
     )
     SELECT view, shard FROM moved";
 
-pub(super) async fn commit(pool: &PgPool, advances: &[Advance]) -> Result<Vec<ShardId>> {
+pub(super) async fn commit(connection: &mut PgConnection, advances: &[Advance]) -> Result<Vec<ShardId>> {
     let steps = || advances.iter().map(|advance| &advance.shard);
     let reasons: Vec<Option<String>> = advances.iter().map(reason).collect();
     let changes: Vec<(&ShardId, &Change)> = advances
@@ -84,7 +84,7 @@ pub(super) async fn commit(pool: &PgPool, advances: &[Advance]) -> Result<Vec<Sh
         .bind(column(&changes, |(_, change)| peer(change)))
         .bind(integers(&changes, |(_, change)| change.position))
         .bind(column(&changes, |(_, change)| change.value.as_deref()))
-        .fetch_all(pool)
+        .fetch_all(connection)
         .await
         .map_err(driver("commit a batch"))?;
     let moved = rows

@@ -90,8 +90,14 @@ impl Store for Sqlite {
         read::rows(&self.pools.reader, view, keys).await
     }
 
-    async fn rows_of_peer(&self, view: &str, peer: &Origin) -> Result<Vec<Row>> {
-        read::rows_of_peer(&self.pools.reader, view, peer).await
+    async fn rows_of_peer(
+        &self,
+        view: &str,
+        peer: &Origin,
+        shards: &[u32],
+        limit: usize,
+    ) -> Result<Vec<Row>> {
+        read::rows_of_peer(&self.pools.reader, view, peer, shards, limit).await
     }
 
     async fn row(&self, shard: &ShardId, key: &str) -> Result<Option<(Option<Row>, Reach)>> {

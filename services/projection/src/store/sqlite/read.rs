@@ -7,7 +7,7 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
 
 use super::CHUNK;
 use crate::{
-    shard::ShardId,
+    shard::{ShardId, shard_of},
     store::{
         Page, PageQuery, Reach, Result, Row, Shard,
         decode::{self, Columns as _},
@@ -32,14 +32,26 @@ pub(super) async fn rows(pool: &SqlitePool, view: &str, keys: &[&str]) -> Result
     Ok(found)
 }
 
-pub(super) async fn rows_of_peer(pool: &SqlitePool, view: &str, peer: &Origin) -> Result<Vec<Row>> {
-    let rows = sqlx::query("SELECT key, position, value FROM view_row WHERE view = ? AND peer = ?")
-        .bind(view)
-        .bind(peer.as_str())
-        .fetch_all(pool)
-        .await
-        .map_err(driver("read the rows of a peer"))?;
-    rows.iter().map(decode::view_row).collect()
+/// Most rows may be of other shards: they are passed over as they come, so that only what is asked for is ever kept.
+pub(super) async fn rows_of_peer(
+    pool: &SqlitePool,
+    view: &str,
+    peer: &Origin,
+    shards: &[u32],
+    limit: usize,
+) -> Result<Vec<Row>> {
+    let query = sqlx::query("SELECT key, position, value FROM view_row WHERE view = ? AND peer = ?");
+    let mut rows = query.bind(view).bind(peer.as_str()).fetch(pool);
+    let mut found = Vec::new();
+    while found.len() < limit
+        && let Some(row) = rows.try_next().await.map_err(driver("read the rows of a peer"))?
+    {
+        let row = decode::view_row(&row)?;
+        if shards.contains(&shard_of(&row.key)) {
+            found.push(row);
+        }
+    }
+    Ok(found)
 }
 
 /// One statement, so that the row and how far its shard is are of one moment.
