@@ -2,7 +2,9 @@
 //!
 //! Enter by [`start`], which answers a router to be served under the domain's public origin. The gateway keeps no state
 //! of its own: what it accepts it appends to the log, what it serves it reads from the log and the projection's views,
-//! and what it knows of peers it caches over the log's kv, so that any number of gateways may run.
+//! and what it knows of peers it caches over the log's kv, so that any number of gateways may run. What they
+//! read they believe for moments (`peers`, `inbox::standing`), what is stored for strangers they count together (`quota`),
+//! and rates each counts for itself (`limit`).
 //!
 //! A new resource is a file with its handler and one line in `router`. A new check of what peers post goes into
 //! `inbox`, at the place that its cost belongs.
@@ -39,6 +41,7 @@ use fedsx_runtime::{
 };
 
 use crate::{
+    collections::follows::Tallies,
     inbox::{budget::Budget, standing::Standings},
     limit::Limits,
     local_actor::Seen,
@@ -71,6 +74,7 @@ struct Gateway {
     peers: Peers,
     standings: Standings,
     local_actors: Seen,
+    tallies: Tallies,
     limits: Limits,
     quota: StrangerQuota,
     bodies: Budget,
@@ -117,6 +121,7 @@ pub async fn start(
         peers,
         standings: Standings::default(),
         local_actors: Seen::default(),
+        tallies: Tallies::default(),
         limits: Limits::new(&settings),
         quota: StrangerQuota::new(settings.stranger_quota),
         bodies: Budget::new(settings.body_budget, settings.client_body_budget),

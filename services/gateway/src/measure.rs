@@ -11,7 +11,7 @@ use fedsx_runtime::{code::Code, metrics::Metrics};
 use http::{HeaderValue, Method, header};
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, Opts};
 
-use crate::{App, log::Appended, problem::Refused};
+use crate::{App, problem::Refused};
 
 /// Upper bounds of the latency buckets. Seconds.
 const BUCKETS: [f64; 11] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 15.0];
@@ -96,13 +96,8 @@ impl Measures {
         })
     }
 
-    /// An activity was posted, and became of it what it was answered with.
-    pub(crate) fn posted(&self, outcome: Result<Appended, Code>, took: Duration) {
-        let outcome = match outcome {
-            Ok(Appended::Duplicate) => "duplicate",
-            Ok(_) => "accepted",
-            Err(code) => code.as_str(),
-        };
+    /// An activity was posted; `outcome` says what became of it: accepted, duplicate, or the code of its refusal.
+    pub(crate) fn posted(&self, outcome: &'static str, took: Duration) {
         self.inbox.with_label_values(&[outcome]).inc();
         self.inbox_seconds.observe(took.as_secs_f64());
     }

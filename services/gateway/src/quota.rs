@@ -22,6 +22,9 @@ use moka::future::Cache;
 
 use crate::log::Log;
 
+#[cfg(test)]
+mod tests;
+
 const SPACE: &str = "peer-bytes";
 /// Origins whose grants are held in memory.
 const MAX_ORIGINS: u64 = 10_000;
@@ -52,8 +55,18 @@ struct Account {
     asking: tokio::sync::Mutex<()>,
 }
 
-/// Bytes taken from a quota; given back when dropped, unless they were stored.
+/// Why a shared count may not have changed.
 #[derive(Debug)]
+enum Failure {
+    /// It has not.
+    Unchanged(Refusal),
+    /// It may have: the answer was lost.
+    Unknown(Refusal),
+}
+
+/// Bytes taken from a quota. They stay taken, unless they are given back where it is known that they were not stored.
+#[derive(Debug)]
+#[must_use]
 pub(crate) struct Reservation {
     account: Arc<Account>,
     bytes: u64,
@@ -80,7 +93,7 @@ impl StrangerQuota {
         }
     }
 
-    /// Takes bytes from an origin's quota.
+    /// Takes bytes from an origin's quota. To be waited for to its end: a grant that nobody waits for is lost.
     ///
     /// # Errors
     /// [`Code::QuotaExceeded`], and the log's where it is away.
@@ -120,7 +133,10 @@ impl StrangerQuota {
             Ok(None) | Err(_) => held,
         };
         account.left.fetch_add(left, Ordering::Relaxed);
-        granted?.map(drop).ok_or_else(|| exceeded(origin, self.limit))
+        granted
+            .map_err(Failure::into_refusal)?
+            .map(drop)
+            .ok_or_else(|| exceeded(origin, self.limit))
     }
 
     /// Changes the shared count; the count before and after, or none where `next` wants no change.
@@ -129,9 +145,9 @@ impl StrangerQuota {
         log: &Log,
         origin: &Origin,
         next: impl Fn(u64) -> Option<u64>,
-    ) -> Result<Option<(u64, u64)>, Refusal> {
+    ) -> Result<Option<(u64, u64)>, Failure> {
         for _ in 0..ATTEMPTS {
-            let stored = log.kv(SPACE, origin.as_str()).await?;
+            let stored = log.kv(SPACE, origin.as_str()).await.map_err(Failure::Unchanged)?;
             let before = stored.as_ref().map_or(0, |item| parse(&item.value));
             let Some(after) = next(before) else {
                 return Ok(None);
@@ -142,25 +158,30 @@ impl StrangerQuota {
                 value: Some(Bytes::from(after.to_string())),
                 expected_version: Some(stored.map_or(0, |item| item.version)),
             };
-            if log.change_kv(change).await? {
+            if log.change_kv(change).await.map_err(Failure::Unknown)? {
                 return Ok(Some((before, after)));
             }
         }
-        Err(Refusal::new(
-            Code::Unavailable,
-            "the origin's quota is asked for by many at once",
-        ))
+        let detail = "the origin's quota is asked for by many at once";
+        Err(Failure::Unchanged(Refusal::new(Code::Unavailable, detail)))
     }
 
-    /// Gives back what origins that have fallen silent were granted.
+    /// Gives back what origins that have fallen silent were granted. What may have been given back already stays counted:
+    /// twice would be more than the quota.
     pub(crate) async fn give_back_idle(&self, log: &Log) {
         self.accounts.run_pending_tasks().await;
         let unneeded = std::mem::take(&mut *lock(&self.unneeded));
         for (origin, bytes) in unneeded {
             let less = |used: u64| Some(used.saturating_sub(bytes));
-            if let Err(refusal) = self.change(log, &origin, less).await {
-                tracing::debug!(%origin, bytes, error = %refusal, "a grant could not be given back");
-                lock(&self.unneeded).push((origin, bytes));
+            match self.change(log, &origin, less).await {
+                Ok(_) => {}
+                Err(Failure::Unchanged(refusal)) => {
+                    tracing::debug!(%origin, bytes, error = %refusal, "a grant could not be given back");
+                    lock(&self.unneeded).push((origin, bytes));
+                }
+                Err(Failure::Unknown(refusal)) => {
+                    tracing::debug!(%origin, bytes, error = %refusal, "a grant may not have been given back");
+                }
             }
         }
     }
@@ -183,15 +204,16 @@ impl Account {
 }
 
 impl Reservation {
-    /// The bytes are stored: they stay taken.
-    pub(crate) fn keep(mut self) {
-        self.bytes = 0;
+    /// The bytes were not stored.
+    pub(crate) fn give_back(self) {
+        self.account.left.fetch_add(self.bytes, Ordering::Relaxed);
     }
 }
 
-impl Drop for Reservation {
-    fn drop(&mut self) {
-        self.account.left.fetch_add(self.bytes, Ordering::Relaxed);
+impl Failure {
+    fn into_refusal(self) -> Refusal {
+        let (Self::Unchanged(refusal) | Self::Unknown(refusal)) = self;
+        refusal
     }
 }
 
@@ -211,31 +233,4 @@ fn exceeded(origin: &Origin, limit: u64) -> Refusal {
     let detail =
         format!("nobody here follows {origin}, and its {limit} bytes for unasked activities are used up");
     Refusal::new(Code::QuotaExceeded, detail)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_stored_count_is_decimal_text() {
-        assert_eq!(parse(b"1024"), 1024);
-        assert_eq!(parse(b"x"), 0);
-    }
-
-    #[test]
-    fn what_was_not_stored_is_given_back() {
-        let account = Arc::new(Account::default());
-        account.left.store(15, Ordering::Relaxed);
-        let reserve = |bytes| {
-            account.take(bytes).then(|| Reservation {
-                account: account.clone(),
-                bytes,
-            })
-        };
-        assert!(reserve(16).is_none());
-        drop(reserve(10).unwrap());
-        reserve(5).unwrap().keep();
-        assert_eq!(account.left.load(Ordering::Relaxed), 10);
-    }
 }

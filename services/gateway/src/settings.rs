@@ -21,6 +21,11 @@ impl Rate {
             burst: at_least_one(burst),
         }
     }
+
+    /// A part of this one.
+    pub(crate) const fn part(self, divisor: u32) -> Self {
+        Self::new(self.per_second.get() / divisor, self.burst.get() / divisor)
+    }
 }
 
 const fn at_least_one(number: u32) -> NonZeroU32 {
@@ -38,7 +43,8 @@ pub struct Settings {
     /// Peers whose trace our spans become part of; other peers' traces are linked.
     pub trusted_origins: BTreeSet<Origin>,
     /// The header in which a proxy names the client, `x-forwarded-for`; its last address counts. Set it only where
-    /// every request comes through such a proxy, else clients choose their own address.
+    /// every request comes through such a proxy, else clients choose their own address; behind a proxy without it, all
+    /// clients count as one.
     pub client_address_header: Option<HeaderName>,
     /// Requests of one client address (IPv6: one /64); none: no limit.
     pub client_rate: Option<Rate>,
@@ -47,15 +53,16 @@ pub struct Settings {
     /// Activities of one origin that it sends itself, by its HTTP signature; and once more those that pass by their proof
     /// alone. None: no limit.
     pub origin_rate: Option<Rate>,
-    /// Our own fetches to one origin, whoever caused them; none: no limit.
+    /// Our own fetches to one origin, whoever caused them; one client causes at most half of it. None: no limit.
     pub fetch_rate: Option<Rate>,
     /// What is stored altogether for an origin that nobody here follows, by however many gateways. Bytes.
     pub stranger_quota: u64,
     /// A body must have arrived within this time.
     pub body_timeout: Duration,
-    /// Bodies under way may together have this size; a request beyond it is answered 503. Bytes.
+    /// Bodies under way in this process, with what is parsed of them, may together take so much memory; a request beyond
+    /// it is answered 503. Bytes.
     pub body_budget: usize,
-    /// Those of one client address; a request beyond it is answered 429. Bytes.
+    /// Those of one client address; a request beyond it is answered 429. A single body takes at most 17 MiB. Bytes.
     pub client_body_budget: usize,
 }
 
@@ -73,8 +80,8 @@ impl Settings {
             fetch_rate: Some(Rate::new(20, 100)),
             stranger_quota: 64 << 20,
             body_timeout: Duration::from_secs(10),
-            body_budget: 32 << 20,
-            client_body_budget: 4 << 20,
+            body_budget: 128 << 20,
+            client_body_budget: 32 << 20,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! `GET /…/followers` and `GET /…/following`: who follows an actor, and whom it follows, once accepted.
 
+use std::{sync::Arc, time::Duration};
+
 use axum::{
     extract::{RawQuery, State},
     response::Response,
@@ -7,6 +9,7 @@ use axum::{
 use fedsx_proto::v1::ListRowsRequest;
 use fedsx_runtime::code::{Code, Refusal};
 use http::HeaderMap;
+use moka::future::Cache;
 use serde_json::Value;
 
 use super::{Ask, FIRST, PAGE, collection, outbox::below, page, page_url};
@@ -17,6 +20,26 @@ use crate::{
     problem::Problem,
     views::{self, FOLLOWERS, FOLLOWING, Relation, RelationState, Rows},
 };
+
+/// So long a tally is shown again: it costs a reading of all rows.
+const COUNTED: Duration = Duration::from_mins(1);
+/// Tallies held in memory.
+const MAX_TALLIES: u64 = 1000;
+
+/// What was counted a moment ago, by view and actor; those who ask at the same time share one count.
+#[derive(Debug)]
+pub(crate) struct Tallies(Cache<(&'static str, String), Arc<Tally>>);
+
+impl Default for Tallies {
+    fn default() -> Self {
+        Self(
+            Cache::builder()
+                .max_capacity(MAX_TALLIES)
+                .time_to_live(COUNTED)
+                .build(),
+        )
+    }
+}
 
 pub(crate) async fn followers(
     State(app): State<App>,
@@ -54,7 +77,11 @@ async fn answer(
     };
     let document = match ask {
         Ask::Whole => {
-            let tally = walk.tally().await?;
+            let counted = app
+                .tallies
+                .0
+                .try_get_with((view, actor), async { walk.tally().await.map(Arc::new) });
+            let tally = counted.await.map_err(Arc::unwrap_or_clone)?;
             collection(&id, tally.total, &tally.last_page)
         }
         Ask::Page(cursor) => {

@@ -1,11 +1,14 @@
 //! Appending an activity that is ours and verified.
 
+use std::sync::Arc;
+
 use fedsx_kernel::stream::Stream;
 use fedsx_proto::v1::{KvChange, Meta};
 use fedsx_runtime::{
     code::{Code, Refusal},
     telemetry,
 };
+use tracing::Instrument as _;
 
 use super::{
     Received,
@@ -19,12 +22,30 @@ const FORWARDED: &str = "forwarded";
 
 /// Appends to the actor's inbox stream, with what is remembered of the actor in the same transaction.
 ///
+/// In a task of its own: a client that goes away must neither get back the quota of what is stored, nor lose what its
+/// activity's origin was granted meanwhile.
+///
 /// # Errors
 /// `quota_exceeded` for a stranger, `unavailable` where the log is away, and what the log finds wrong.
 pub(super) async fn append(
     app: &App,
-    received: &Received,
+    received: &Arc<Received>,
     verified: Verified,
+    followed: Followed,
+) -> Result<Appended, Problem> {
+    let (own, received) = (app.clone(), received.clone());
+    let work = async move { within_quota(&own, &received, &verified, followed).await };
+    let task = app.context.shutdown.spawn(work.in_current_span());
+    task.await.map_err(|error| {
+        tracing::error!(%error, "an append failed");
+        Refusal::new(Code::Internal, "the activity could not be appended")
+    })?
+}
+
+async fn within_quota(
+    app: &App,
+    received: &Received,
+    verified: &Verified,
     followed: Followed,
 ) -> Result<Appended, Problem> {
     let reservation = match reserve(app, received, followed).await {
@@ -35,18 +56,33 @@ pub(super) async fn append(
         }
         Err(refusal) => return Err(refusal.into()),
     };
-    let appended = if speaks_of_itself(received) {
-        // An actor that says it changed is fetched anew the next time, by every gateway.
-        let mark = app.peers.mark(&verified.actor.id);
-        let appended = write(app, received, &verified, vec![mark]).await?;
-        app.peers.forget(&verified.actor.id).await;
-        appended
-    } else {
-        write_with_actor(app, received, &verified).await?
-    };
-    if let Some(reservation) = reservation.filter(|_| appended == Appended::New) {
-        reservation.keep();
+    let appended = write_and_remember(app, received, verified).await;
+    if let Some(reservation) = reservation.filter(|_| !may_be_stored(&appended)) {
+        reservation.give_back();
     }
+    Ok(appended?)
+}
+
+/// Whether the append has taken room, for all that is known.
+fn may_be_stored(appended: &Result<Appended, Refusal>) -> bool {
+    match appended {
+        Ok(appended) => *appended == Appended::New,
+        Err(refusal) => matches!(refusal.code, Code::Unavailable | Code::Internal),
+    }
+}
+
+async fn write_and_remember(
+    app: &App,
+    received: &Received,
+    verified: &Verified,
+) -> Result<Appended, Refusal> {
+    if !speaks_of_itself(received) {
+        return write_with_actor(app, received, verified).await;
+    }
+    // An actor that says it changed is fetched anew the next time, by every gateway.
+    let mark = app.peers.mark(&verified.actor.id);
+    let appended = write(app, received, verified, vec![mark]).await?;
+    app.peers.forget(&verified.actor.id).await;
     Ok(appended)
 }
 

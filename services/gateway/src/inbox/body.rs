@@ -24,11 +24,11 @@ const MAX_DISCARDED: usize = 8 << 20;
 /// Most that is set aside for a body before it arrives. Bytes.
 const FIRST: usize = 16 << 10;
 
-/// A body with its share of what bodies under way may hold; to be kept as long as the request is under way.
+/// A body with its share of what bodies under way may hold.
 #[derive(Debug)]
 pub(super) struct Body {
-    pub(super) bytes: Bytes,
-    pub(super) share: Share,
+    bytes: Bytes,
+    share: Share,
 }
 
 /// Only ActivityPub's media types are read; parameters are tolerated.
@@ -43,7 +43,8 @@ pub(super) fn check_media_type(headers: &HeaderMap) -> Result<(), Refusal> {
     Err(Refusal::new(Code::UnsupportedMediaType, detail))
 }
 
-/// Reads a body, bounded in size and time, and together with the others under way in memory.
+/// Reads a body, bounded in size and time, and together with the others under way in the memory that it takes once it is
+/// parsed.
 pub(super) async fn read(app: &App, client: Client, mut body: axum::body::Body) -> Result<Body, Problem> {
     if body.size_hint().lower() > MAX_BYTES as u64 {
         discard(app, body).await;
@@ -94,6 +95,7 @@ async fn collect(mut share: Share, body: &mut axum::body::Body) -> Result<Body, 
         share.grow(chunk.len())?;
         bytes.extend_from_slice(&chunk);
     }
+    share.grow(json::footprint(&bytes).saturating_sub(bytes.len()))?;
     Ok(Body {
         bytes: bytes.freeze(),
         share,
@@ -110,14 +112,15 @@ fn too_large() -> Refusal {
 /// Makes an activity of a body.
 pub(super) async fn open(
     request: SignedRequest,
-    body: Bytes,
+    Body { bytes, share }: Body,
     inbox: Option<String>,
 ) -> Result<Received, Refusal> {
-    beside(body.len(), move || {
-        let activity = parse(&request, &body)?;
+    beside(bytes.len(), move || {
+        let activity = parse(&request, &bytes)?;
         Ok(Received {
             request,
-            body,
+            body: bytes,
+            _share: share,
             origin: activity.origin().clone(),
             activity,
             inbox,
@@ -146,7 +149,7 @@ fn parse(request: &SignedRequest, body: &[u8]) -> Result<Activity, Refusal> {
 fn refusal(error: ActivityError) -> Refusal {
     let code = match error {
         ActivityError::CidMismatch { .. } => Code::CidMismatch,
-        ActivityError::Json(JsonError::TooLarge(_)) => Code::TooLarge,
+        ActivityError::Json(JsonError::TooLarge(_) | JsonError::TooManyValues) => Code::TooLarge,
         _ => Code::Malformed,
     };
     Refusal::new(code, error.to_string())

@@ -28,6 +28,7 @@ use fedsx_runtime::{
 use http::StatusCode;
 use tracing::{Instrument as _, Span, field};
 
+use self::budget::Share;
 use crate::{
     App, limit::Client, local_actor::LocalActor, log::Appended, problem::Problem,
     signed_request::SignedRequest,
@@ -41,6 +42,8 @@ const MAX_TRACEPARENT: usize = 128;
 struct Received {
     request: SignedRequest,
     body: Bytes,
+    /// Held until nobody works on this any more, the client gone or not.
+    _share: Share,
     activity: Activity,
     /// Origin of the activity's actor.
     origin: Origin,
@@ -65,7 +68,11 @@ pub(crate) async fn personal(
 async fn receive(app: App, inbox: Option<String>, request: Request) -> Result<Response, Problem> {
     let begun = Instant::now();
     let outcome = receive_body(&app, inbox, request).await;
-    let told = outcome.as_ref().copied().map_err(|problem| problem.refusal.code);
+    let told = match &outcome {
+        Ok(Appended::Duplicate) => "duplicate",
+        Ok(_) => "accepted",
+        Err(problem) => problem.refusal.code.as_str(),
+    };
     app.measures.posted(told, begun.elapsed());
     Ok(status(outcome?).into_response())
 }
@@ -77,9 +84,9 @@ async fn receive_body(app: &App, inbox: Option<String>, request: Request) -> Res
         return Err(refusal.into());
     }
     let client = Client::of(&parts.extensions);
-    let body::Body { bytes, share: _share } = body::read(app, client, stream).await?;
+    let body = body::read(app, client, stream).await?;
     let request = SignedRequest::new(&app.settings.origin, parts);
-    let opened = body::open(request, bytes, inbox).await;
+    let opened = body::open(request, body, inbox).await;
     let received = Arc::new(opened.inspect_err(|refusal| app.measures.verification(refusal.code))?);
     let span = span(app, &received);
     let outcome = process(app, &received).instrument(span.clone()).await;

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Calls under way at once: the log parses one while it writes another.
-const CALLS: usize = 2;
+const CALLS: usize = 8;
 /// Appends that wait for a call; who comes then waits for a place.
 const QUEUE: usize = 256;
 /// Most appends of one call.

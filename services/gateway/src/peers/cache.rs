@@ -6,7 +6,7 @@ use fedsx_runtime::code::Refusal;
 use jiff::Timestamp;
 use moka::future::Cache as Memory;
 
-use super::record::PeerActor;
+use super::actor::PeerActor;
 use crate::problem::Problem;
 
 /// Actors, and failures, held in memory. What is read of a document is at most some 20 KiB, commonly one.

@@ -2,18 +2,20 @@
 //!
 //! An actor is looked for in memory, then in the log's kv, then at its own id with a guarded GET; one lookup an actor
 //! runs at a time, whoever waits for it. What failed is remembered apart and briefly, so that it neither hides good
-//! documents nor lets a stranger make us ask a victim again and again.
+//! documents nor lets a stranger make us ask a victim again and again. Of how often an origin is asked, one client causes a
+//! small part, and is refused before it joins a lookup that others wait for.
 //!
 //! Several gateways share the records in kv. What one of them has in memory it believes for [`BELIEVED`] and then asks kv
 //! whether it still has that version, and at once where a signature does not fit: an actor that changed or went away by
 //! telling one gateway has changed for all. How often an origin is asked, and what failed, each gateway counts for itself.
 
+mod actor;
 mod cache;
 mod record;
 mod resolve;
 mod turns;
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use fedsx_kernel::origin::Origin;
 use fedsx_proto::v1::KvChange;
@@ -25,8 +27,9 @@ use fedsx_runtime::{
 use jiff::{SignedDuration, Timestamp};
 use prometheus::IntCounterVec;
 
+pub(crate) use actor::{PeerActor, PeerKey};
 use cache::{Cache, Failure};
-pub(crate) use record::{PeerActor, PeerKey, Saving};
+pub(crate) use record::Saving;
 use resolve::Unresolved;
 use turns::Turns;
 
@@ -43,6 +46,9 @@ const BELIEVED: SignedDuration = SignedDuration::from_secs(5);
 const REFETCH: SignedDuration = SignedDuration::from_mins(1);
 /// A document older than this is fetched again before it is used; where that fails, it still serves.
 const MAX_AGE: SignedDuration = SignedDuration::from_hours(24);
+/// One client causes at most this part of the fetches that an origin may get: what is claimed before it is verified must
+/// not keep us from the origin's genuine keys.
+const PART_OF_ONE_CLIENT: u32 = 2;
 /// How long an actor that does not exist, or is none, is not asked for again.
 const GONE_FOR: SignedDuration = SignedDuration::from_secs(30);
 /// How long an actor that could not be fetched is not asked for again.
@@ -56,6 +62,8 @@ pub(crate) struct Peers {
     fetcher: Fetcher,
     clock: Arc<dyn Clock>,
     targets: Limiter<Origin>,
+    /// What each client makes us ask of each origin.
+    askers: Limiter<(IpAddr, Origin)>,
     turns: Turns,
     fetches: IntCounterVec,
 }
@@ -74,6 +82,7 @@ impl Peers {
             fetcher,
             clock,
             targets: Limiter::new(fetch_rate),
+            askers: Limiter::new(fetch_rate.map(|rate| rate.part(PART_OF_ONE_CLIENT))),
             turns: Turns::default(),
             fetches,
         }
@@ -83,7 +92,8 @@ impl Peers {
     ///
     /// # Errors
     /// [`Code::UnknownKey`] where there is no such actor or its document is none, [`Code::FetchFailed`] where it could
-    /// not be fetched just now, [`Code::Unavailable`] where the log is away.
+    /// not be fetched just now, [`Code::RateLimited`] where the client asks for too many of its origin,
+    /// [`Code::Unavailable`] where the log is away.
     pub(crate) async fn actor(&self, id: &str, client: Client) -> Result<Arc<PeerActor>, Problem> {
         let now = self.clock.now();
         let known = match self.cache.get(id).await {
@@ -95,7 +105,7 @@ impl Peers {
             None => self.look_up(id, client).await?,
         };
         if older(&known, MAX_AGE, now) {
-            Ok(self.refetch(&known, client).await.unwrap_or(known))
+            Ok(self.refetch(&known, client).await.ok().flatten().unwrap_or(known))
         } else {
             Ok(known)
         }
@@ -105,7 +115,7 @@ impl Peers {
     /// none where that is the same, or its origin was asked less than a minute ago.
     ///
     /// # Errors
-    /// As of [`Peers::actor`], where the actor is known to have changed.
+    /// As of [`Peers::actor`], where the actor is known to have changed; [`Code::RateLimited`].
     pub(crate) async fn again(
         &self,
         known: &Arc<PeerActor>,
@@ -115,7 +125,7 @@ impl Peers {
             self.cache.forget(&known.id).await;
             return self.look_up(&known.id, client).await.map(Some);
         }
-        Ok(self.refetch(known, client).await)
+        self.refetch(known, client).await
     }
 
     /// What is to be written with the append of an activity of this actor, so that the next start and other gateways know
@@ -136,6 +146,7 @@ impl Peers {
 
     pub(crate) fn forget_recovered(&self) {
         self.targets.forget_recovered();
+        self.askers.forget_recovered();
     }
 
     /// Whether kv has another record than the one that this was read from.
@@ -150,9 +161,38 @@ impl Peers {
         let Some(_turn) = self.turns.look_up(client).await else {
             return Err(busy("the client's address has too many actors looked up"));
         };
-        // Perhaps while its turn was waited for.
+        let stored = self.log.kv(record::SPACE, id).await?;
+        // Perhaps meanwhile, and then it is neither fetched nor counted.
         self.has_failed(id).await?;
-        self.cache.get_or_look_up(id, self.stored_or_fetched(id)).await
+        if let Some(known) = self.cache.get(id).await {
+            return Ok(known);
+        }
+        let known = stored
+            .as_ref()
+            .and_then(|item| record::decode(item, self.clock.now()));
+        if known.is_none() {
+            self.count(id, client)?;
+        }
+        let version = stored.map_or(0, |item| item.version);
+        let look_up = async {
+            match known {
+                Some(actor) => Ok(actor),
+                None => self.first_fetch(id, version).await,
+            }
+        };
+        self.cache.get_or_look_up(id, look_up).await
+    }
+
+    /// Counts a fetch that a client causes.
+    fn count(&self, id: &str, client: Client) -> Result<(), Problem> {
+        let Ok(origin) = Origin::of(id) else {
+            // It will not be fetched.
+            return Ok(());
+        };
+        self.askers.check(&(client.0, origin)).map_err(|wait| {
+            let detail = "the client's address makes us ask its peers for too many actors";
+            Problem::after(Refusal::new(Code::RateLimited, detail), wait)
+        })
     }
 
     async fn has_failed(&self, id: &str) -> Result<(), Problem> {
@@ -162,15 +202,8 @@ impl Peers {
         }
     }
 
-    async fn stored_or_fetched(&self, id: &str) -> Result<PeerActor, Failure> {
-        let stored = self.log.kv(record::SPACE, id).await.map_err(Failure::passing)?;
-        let known = stored
-            .as_ref()
-            .and_then(|item| record::decode(item, self.clock.now()));
-        if let Some(actor) = known {
-            return Ok(actor);
-        }
-        let version = stored.map_or(0, |item| item.version);
+    /// Fetches an actor that is not known, and remembers where that fails.
+    async fn first_fetch(&self, id: &str, version: u64) -> Result<PeerActor, Failure> {
         let fetched = self.fetch(id, version).await;
         if let Err(failure) = &fetched {
             self.cache.remember(id, failure).await;
@@ -179,12 +212,19 @@ impl Peers {
     }
 
     /// The actor as its origin shows it now; none where that is not a minute old yet, or could not be fetched.
-    async fn refetch(&self, known: &Arc<PeerActor>, client: Client) -> Option<Arc<PeerActor>> {
+    async fn refetch(
+        &self,
+        known: &Arc<PeerActor>,
+        client: Client,
+    ) -> Result<Option<Arc<PeerActor>>, Problem> {
         let now = self.clock.now();
         if !older(known, REFETCH, now) {
-            return None;
+            return Ok(None);
         }
-        let _turn = self.turns.look_up(client).await?;
+        let Some(_turn) = self.turns.look_up(client).await else {
+            return Ok(None);
+        };
+        self.count(&known.id, client)?;
         let fresh = async {
             match self.fetch(&known.id, known.version).await {
                 Ok(actor) => actor,
@@ -196,7 +236,7 @@ impl Peers {
             .cache
             .replace_if(&known.id, fresh, |current| older(current, REFETCH, now))
             .await;
-        (current.fetched_at > known.fetched_at).then_some(current)
+        Ok((current.fetched_at > known.fetched_at).then_some(current))
     }
 
     /// Fetches an actor's document, if its origin and we can bear one more fetch. `version`: of the record in kv.

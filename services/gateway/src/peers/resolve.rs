@@ -5,7 +5,7 @@ use fedsx_runtime::fetch::{Document, FetchError, Fetcher};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::record::PeerActor;
+use super::actor::PeerActor;
 use crate::media::is_activity_streams;
 
 const ACCEPT: &str =

@@ -23,7 +23,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tonic::{service::interceptor::InterceptedService, transport::Server};
 
-use crate::{answer::Answer, losing::Losing, views::Views};
+use crate::{
+    answer::Answer,
+    losing::{Late, Losing},
+    views::Views,
+};
 
 pub(crate) const ORIGIN: &str = "https://events.example";
 pub(crate) const PUBLIC: &str = "https://www.w3.org/ns/activitystreams#Public";
@@ -127,7 +131,12 @@ impl Domain {
 
     /// The answer to the next append gets lost once the log has carried it out.
     pub(crate) fn lose_an_append(&self) {
-        self.losing.lose_one();
+        self.losing.lose_one("/AppendMany");
+    }
+
+    /// The answer to the next call of a method of the log is late.
+    pub(crate) fn delay(&self, method: &'static str) -> Late {
+        self.losing.delay_one(method)
     }
 
     /// Makes an actor by a logged Create, and its row as the view would have it.

@@ -8,6 +8,7 @@ use fedsx_gateway::Rate;
 use fedsx_runtime::serve;
 use futures::{StreamExt as _, stream};
 use http::{HeaderMap, HeaderValue, Request, header};
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -106,15 +107,12 @@ async fn who_forwards_an_activity_spends_nothing_of_its_origins_rate() {
 async fn a_target_is_not_asked_for_more_than_is_decent() {
     let domain = Domain::with(|settings| settings.fetch_rate = Some(Rate::new(1, 2))).await;
     let peer = Peer::start().await;
-    letter(&domain, &peer, "a", "1")
-        .send(&domain)
-        .await
-        .assert_status(202);
-    letter(&domain, &peer, "b", "1")
-        .send(&domain)
-        .await
-        .assert_status(202);
-    let answer = letter(&domain, &peer, "c", "1").send(&domain).await;
+    for (name, client) in [("a", 1), ("b", 2)] {
+        let letter = letter(&domain, &peer, name, "1").from([192, 0, 2, client]);
+        letter.send(&domain).await.assert_status(202);
+    }
+    let third = letter(&domain, &peer, "c", "1").from([192, 0, 2, 3]);
+    let answer = third.send(&domain).await;
     answer.assert_refused(503, "fetch_failed");
     assert_eq!(answer.header("retry-after"), "1");
     assert_eq!(peer.paths().len(), 2);
@@ -122,6 +120,30 @@ async fn a_target_is_not_asked_for_more_than_is_decent() {
         .send(&domain)
         .await
         .assert_status(202);
+}
+
+#[tokio::test]
+async fn a_client_that_claims_a_peers_actors_leaves_the_peer_its_fetches() {
+    let domain = Domain::with(|settings| settings.fetch_rate = Some(Rate::new(1, 8))).await;
+    let victim = Peer::start().await;
+    let mut refused = 0;
+    for n in 0..16 {
+        let forged = letter(&domain, &victim, &format!("random{n}"), "1").forged();
+        let forged = forged.body(
+            crate::letter::without_proof(&victim.note(&format!("random{n}"), "1", &[ALICE])).to_string(),
+        );
+        let answer = forged.from([192, 0, 2, 1]).send(&domain).await;
+        if answer.status == 429 {
+            answer.assert_refused(429, "rate_limited");
+            refused += 1;
+        }
+    }
+    assert!(refused > 0);
+    let genuine = letter(&domain, &victim, "bob", "1").from([192, 0, 2, 2]);
+    genuine.send(&domain).await.assert_status(202);
+    let other = Peer::start().await;
+    let other = letter(&domain, &other, "eve", "1").from([192, 0, 2, 1]);
+    other.send(&domain).await.assert_status(202);
 }
 
 #[tokio::test]
@@ -242,11 +264,19 @@ async fn a_body_that_breaks_off_is_malformed() {
 }
 
 #[tokio::test]
-async fn bodies_under_way_share_a_budget() {
-    let domain = Domain::with(|settings| settings.body_budget = 4_000).await;
+async fn bodies_under_way_share_a_budget_of_what_they_take_once_they_are_parsed() {
+    let domain = Domain::with(|settings| settings.body_budget = 64_000).await;
     let peer = Peer::start().await;
-    let large = letter(&domain, &peer, "bob", &"x".repeat(4_000));
+    let large = letter(&domain, &peer, "bob", &"x".repeat(30_000));
     large.send(&domain).await.assert_refused(503, "unavailable");
+    let object = json!({ "type": "Note", "content": "1", "tag": vec![json!({ "a": 1 }); 100] });
+    let note = peer.seal(
+        "bob",
+        &json!({ "type": "Create", "object": object, "to": [ALICE] }),
+    );
+    let branched = Letter::new(&domain, &peer, &note);
+    assert!(branched.body.len() < 4_000);
+    branched.send(&domain).await.assert_refused(503, "unavailable");
     for n in 0..5 {
         letter(&domain, &peer, "bob", &n.to_string())
             .send(&domain)

@@ -19,6 +19,7 @@ mod accepted;
 mod appended;
 mod discovery;
 mod fairness;
+mod gone;
 mod keys;
 mod limits;
 mod metrics;

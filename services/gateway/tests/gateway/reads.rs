@@ -280,6 +280,22 @@ async fn followers_and_following_show_what_is_accepted() {
 }
 
 #[tokio::test]
+async fn followers_are_not_counted_anew_for_everyone_who_asks() {
+    let domain = Domain::new().await;
+    let follow = |n: usize| {
+        let follower = format!("https://blog.example/actors/f{n:04}");
+        domain.views.relate("followers", ALICE, &follower, "accepted");
+    };
+    let total = async |path: &str| domain.get(path).await.json()["totalItems"].clone();
+    (0..2_500).for_each(follow);
+    assert_eq!(total("/actors/alice/followers").await, 2_500);
+    follow(2_500);
+    assert_eq!(total("/actors/alice/followers").await, 2_500, "as a moment ago");
+    assert_eq!(total("/actors/alice/following").await, 0);
+    assert_eq!(total("/followers").await, 0);
+}
+
+#[tokio::test]
 async fn everything_public_is_listed_wherever_it_came_from() {
     let (domain, peer) = (Domain::new().await, Peer::start().await);
     note(&domain, "ours", PUBLIC).await;

@@ -78,6 +78,7 @@ async fn bodies_that_are_no_activity() {
     let deep = format!("\"deep\":{}{}", "[".repeat(100), "]".repeat(100));
     let half = scene.letter().body(&body.as_bytes()[..body.len() / 2]);
     let large = format!("\"padding\":\"{}\"", "a".repeat(1 << 20));
+    let many = format!("\"many\":[{}0]", "0,".repeat(20_000));
     scene
         .refuses(vec![
             ("empty", scene.letter().body(""), 400, "malformed"),
@@ -123,6 +124,7 @@ async fn bodies_that_are_no_activity() {
                 "malformed",
             ),
             ("too large", scene.with(&large), 413, "too_large"),
+            ("too many values", scene.with(&many), 413, "too_large"),
             (
                 "no type",
                 scene.spoiled(|note| drop(note.as_object_mut().unwrap().remove("type"))),
