@@ -17,7 +17,7 @@ use crate::{
     resolve::Resolver,
     schedule::pulse::Pulse,
     watch::Stopwatch,
-    wellness::Wellness,
+    wellness::{Failed, Wellness},
 };
 
 /// What an attempt needs.
@@ -31,14 +31,6 @@ pub(crate) struct Attempts {
     pub(crate) wellness: Wellness,
     pub(crate) metrics: Metrics,
     pub(crate) stop: CancellationToken,
-}
-
-/// What an answer came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum From {
-    Inbox,
-    /// The search for it.
-    Actor,
 }
 
 impl Attempts {
@@ -58,14 +50,13 @@ impl Attempts {
         let span = self.span(claim, owed);
         telemetry::continue_trace(&span, &owed.trace);
         let sent = self.send(claim, owed, ahead, watch, pulse);
-        let Some((brought, from)) = sent.instrument(span).await? else {
+        let Some((brought, asked)) = sent.instrument(span).await? else {
             return Ok(None);
         };
         let (at, failed) = (watch.now(claim), Instant::now());
-        let asks = from == From::Inbox && brought.outcome == Outcome::OriginFailed;
-        let actor = if asks {
+        let actor = if brought.outcome == Outcome::OriginFailed {
             // Shutdown does not wait for more answers: unasked, the failure counts for no delivery.
-            let asked = self.wellness.ask(&claim.lane, failed);
+            let asked = self.wellness.ask(&claim.lane, asked, failed);
             self.stop.run_until_cancelled(asked).await.flatten()
         } else {
             None
@@ -81,7 +72,7 @@ impl Attempts {
         }))
     }
 
-    /// What came back, and from where.
+    /// What came back, and for what.
     async fn send(
         &self,
         claim: &Claim,
@@ -89,7 +80,7 @@ impl Attempts {
         ahead: &[Owed],
         watch: &Stopwatch,
         pulse: &Pulse,
-    ) -> Result<Option<(Brought, From)>, Arc<Refusal>> {
+    ) -> Result<Option<(Brought, Failed)>, Arc<Refusal>> {
         let began = Instant::now();
         let lane = &claim.lane;
         let ours = self.stop.run_until_cancelled(self.ours(claim, owed, ahead)).await;
@@ -104,7 +95,7 @@ impl Attempts {
                 Ok(inbox) => inbox,
                 Err(brought) => {
                     self.tell(claim, &brought, began);
-                    return Ok(Some(((*brought).clone(), From::Actor)));
+                    return Ok(Some(((*brought).clone(), Failed::Actor)));
                 }
             },
         };
@@ -122,7 +113,7 @@ impl Attempts {
             self.resolver.forget(&lane.address).await;
         }
         self.tell(claim, &brought, began);
-        Ok(Some((brought, From::Inbox)))
+        Ok(Some((brought, Failed::Inbox)))
     }
 
     /// What an attempt needs of this domain.

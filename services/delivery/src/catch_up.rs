@@ -22,6 +22,7 @@ use crate::{
 };
 
 /// A peer that has so many deliveries before it gets no further page yet, so that the ledger does not take the log's place.
+/// What a lane holds back until its next attempt is not counted, or one addressee that always fails would starve the others.
 const BACKLOG: u32 = 1_000;
 
 /// Catches peers up.

@@ -33,6 +33,7 @@ mod resolve;
 mod schedule;
 mod send;
 mod settings;
+mod supply;
 mod sweep;
 mod wake;
 mod watch;

@@ -7,10 +7,14 @@ use std::{
 };
 
 use fedsx_kernel::{
-    delivery::outcome::{Answer, Outcome, classify},
+    delivery::{
+        outcome::{Answer, Outcome, classify},
+        peer::Peer,
+    },
     origin::Origin,
 };
 use fedsx_runtime::{Context, clock::Clock};
+use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -105,14 +109,7 @@ impl Probes {
 
     /// Starts the probes that are due and not under way.
     async fn start_due(self: &Arc<Self>, context: &Context) -> Result<()> {
-        let now = self.clock.now();
-        for (origin, _) in self
-            .ledger
-            .unwell()
-            .await?
-            .into_iter()
-            .filter(|(_, peer)| peer.probes(now))
-        {
+        for origin in due(self.ledger.unwell().await?, self.clock.now()) {
             let Ok(place) = self.places.clone().try_acquire_owned() else {
                 break;
             };
@@ -196,5 +193,32 @@ impl Probes {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashSet<Origin>> {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The origins whose probes are due, those first that have waited longest: there may be more than places.
+fn due(unwell: Vec<(Origin, Peer)>, now: Timestamp) -> Vec<Origin> {
+    let due = unwell.into_iter().filter(|(_, peer)| peer.probes(now));
+    let mut due: Vec<_> = due
+        .map(|(origin, peer)| (peer.standing.next_probe(), origin))
+        .collect();
+    due.sort_unstable();
+    due.into_iter().map(|(_, origin)| origin).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    #[test]
+    fn who_has_waited_longest_is_probed_first() {
+        let at = |seconds| Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds);
+        let origin = |name: &str| format!("https://{name}.example").parse::<Origin>().unwrap();
+        let parked = |name: &str, since| (origin(name), Peer::LIVE.parked(1, at(since)));
+        let mut unwell = vec![parked("a", 30), parked("b", 10), parked("c", 20), parked("d", 95)];
+        unwell.push((origin("e"), Peer::LIVE.parked(1, at(0)).unparked(1)));
+        assert_eq!(due(unwell, at(100)), ["b", "c", "a"].map(origin));
     }
 }

@@ -1,4 +1,5 @@
-//! Whether a server is well although a delivery failed: a GET of the addressee's actor, one at a time for each origin.
+//! Whether a server is well although a delivery failed: a GET of the addressee's actor, and where that fails too one of the
+//! server's NodeInfo, one at a time for each origin.
 
 use std::{
     collections::HashMap,
@@ -6,7 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fedsx_kernel::{delivery::outcome::Answer, origin::Origin};
+use fedsx_kernel::{
+    delivery::outcome::{Answer, Outcome, classify},
+    origin::Origin,
+};
 use fedsx_runtime::fetch::{FetchError, Fetcher, TIMEOUT};
 use tokio::sync::Mutex as AsyncMutex;
 
@@ -15,7 +19,16 @@ use crate::{lane::Lane, ledger::Ledger, resolve::ACCEPT};
 /// Origins that are remembered.
 const KEPT: usize = 10_000;
 
-/// When the last GET of an origin began, and what it brought.
+/// What failed of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failed {
+    /// The POST.
+    Inbox,
+    /// The GET of the addressee's actor, which was to tell the inbox.
+    Actor,
+}
+
+/// When the last GETs of an origin began, and what they brought.
 type Last = Option<(Instant, Option<Answer>)>;
 
 /// Asks after servers.
@@ -35,9 +48,9 @@ impl Wellness {
         }
     }
 
-    /// What a GET of the addressee's actor brought that began after `failed`. None: nothing that says anything about the
-    /// server. Lanes that failed together share the answer.
-    pub(crate) async fn ask(&self, lane: &Lane, failed: Instant) -> Option<Answer> {
+    /// What a GET brought that began after `failed`: of the addressee's actor, or of the server's base. None: nothing that
+    /// says anything about the server. Lanes that failed together share the answer.
+    pub(crate) async fn ask(&self, lane: &Lane, what: Failed, failed: Instant) -> Option<Answer> {
         let last = self.origin(&lane.origin);
         let mut last = last.lock().await;
         if let Some((began, answer)) = *last
@@ -46,15 +59,36 @@ impl Wellness {
             return answer;
         }
         let began = Instant::now();
-        let answer = self.get(lane).await;
+        let answer = self.get(lane, what).await;
         *last = Some((began, answer));
         answer
     }
 
-    async fn get(&self, lane: &Lane) -> Option<Answer> {
-        let follower = self.ledger.follower_of(lane).await.unwrap_or_default();
-        let url = follower.unwrap_or_else(|| lane.origin.base());
-        self.fetch(&url).await.0
+    /// One addressee's actor and inbox may both be broken, by accident or on purpose: then the server is asked itself.
+    async fn get(&self, lane: &Lane, what: Failed) -> Option<Answer> {
+        let actor = match what {
+            Failed::Inbox => self.ledger.follower_of(lane).await.unwrap_or_default(),
+            Failed::Actor => None,
+        };
+        if let Some(actor) = actor {
+            let answer = self.fetch(&actor).await.0;
+            if answer.is_some_and(is_well) {
+                return answer;
+            }
+        }
+        Some(self.server(&lane.origin).await)
+    }
+
+    /// What a server says of itself by [NodeInfo](https://nodeinfo.diaspora.software/protocol), which whatever answers
+    /// inboxes answers as well; `/` may be a page that stands there while what is behind it is down.
+    async fn server(&self, origin: &Origin) -> Answer {
+        let url = format!("{origin}/.well-known/nodeinfo");
+        let fetched = tokio::time::timeout(TIMEOUT, self.fetcher.get(&url, "application/json")).await;
+        let told = fetched.ok().and_then(Result::ok);
+        if told.is_some_and(|document| document.content_type.contains("json")) {
+            return answered(200);
+        }
+        Answer::Nothing
     }
 
     /// What a GET of an origin's base brings, and the cause where it brings nothing good.
@@ -63,23 +97,17 @@ impl Wellness {
     }
 
     async fn fetch(&self, url: &str) -> (Option<Answer>, String) {
-        let answered = |status| {
-            Some(Answer::Status {
-                status,
-                retry_after: None,
-            })
-        };
         let fetched = tokio::time::timeout(TIMEOUT, self.fetcher.get(url, ACCEPT)).await;
         let Ok(fetched) = fetched else {
             return (Some(Answer::Nothing), "no answer in time".to_owned());
         };
         let Err(error) = fetched else {
-            return (answered(200), String::new());
+            return (Some(answered(200)), String::new());
         };
         let answer = match error {
             // Whatever it was, a server answered it.
-            FetchError::TooLarge | FetchError::Redirects => answered(200),
-            FetchError::Status(status) => answered(status),
+            FetchError::TooLarge | FetchError::Redirects => Some(answered(200)),
+            FetchError::Status(status) => Some(answered(status)),
             FetchError::Forbidden(_) => None,
             FetchError::Unreachable(_) => Some(Answer::Nothing),
         };
@@ -93,6 +121,18 @@ impl Wellness {
         }
         origins.entry(origin.clone()).or_default().clone()
     }
+}
+
+fn answered(status: u16) -> Answer {
+    Answer::Status {
+        status,
+        retry_after: None,
+    }
+}
+
+/// Whether a server that is well gave the answer.
+fn is_well(answer: Answer) -> bool {
+    classify(answer) != Outcome::OriginFailed
 }
 
 fn is_recent(last: &AsyncMutex<Last>) -> bool {

@@ -11,16 +11,17 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    broker::{Broker, BrokerError, Consumer, Due, Message, Tag},
+    broker::{Broker, BrokerError, Due, Message, Tag},
     lane::LaneId,
     ledger::{Claim, ClaimToken, Ledger},
     metrics::Metrics,
     schedule::{Schedule, pulse::Pulse},
     send::Sender,
+    supply::Supply,
     watch::Stopwatch,
 };
 
-/// How long the worker waits for a broker or a ledger that is away.
+/// How long the worker waits for a ledger that is away.
 const AWAY: Duration = Duration::from_millis(500);
 /// How often is looked how long lanes under way have waited for their peers.
 const LOOK: Duration = Duration::from_millis(100);
@@ -41,9 +42,10 @@ pub(crate) struct Worker {
 
 /// What a worker holds while it runs.
 struct Hands {
-    consumer: Box<dyn Consumer>,
+    supply: Supply,
     schedule: Schedule,
-    /// The messages that are not acked: those of lanes under way, and such as have just come.
+    /// The messages that are not acked: those of lanes under way, and such as have just come. A lane whose message was lost
+    /// with its consumer has none.
     tags: HashMap<LaneId, Tag>,
     /// Messages that are done with.
     done: Vec<Tag>,
@@ -60,42 +62,36 @@ struct UnderWay {
 type Ended = std::result::Result<(Id, bool), JoinError>;
 
 impl Worker {
-    /// Works until shutdown, consuming anew where the broker went away.
+    /// Works until shutdown. Where the broker goes away, what is under way and what waits goes on.
     pub(crate) async fn run(self) {
-        while !self.stop.is_cancelled() {
-            if let Err(error) = self.consume().await {
-                // The broker has said what is the matter with it.
-                tracing::debug!(%error, "the worker has no queue; the sweeper will find what is due");
-                tokio::select! {
-                    () = tokio::time::sleep(AWAY) => {}
-                    () = self.stop.cancelled() => {}
-                }
-            }
-        }
-    }
-
-    async fn consume(&self) -> Result<(), BrokerError> {
         let prefetch = u16::try_from(self.lanes).unwrap_or(u16::MAX);
         let mut hands = Hands {
-            consumer: self.broker.consume(prefetch).await?,
+            supply: Supply::new(self.broker.clone(), prefetch),
             schedule: Schedule::new(self.lanes, self.lanes_per_origin),
             tags: HashMap::new(),
             done: Vec::new(),
             lanes: JoinSet::new(),
             under_way: HashMap::new(),
         };
-        let ended = self.work(&mut hands).await;
-        self.hand_back(hands, ended.is_ok()).await;
-        ended
+        while !self.stop.is_cancelled() {
+            if let Err(error) = self.work(&mut hands).await {
+                tracing::debug!(%error, "the worker has lost its queue; it consumes anew");
+                hands.lose_messages();
+            }
+        }
+        self.hand_back(hands).await;
     }
 
+    /// Works until shutdown, or until the consumer is lost.
     async fn work(&self, hands: &mut Hands) -> Result<(), BrokerError> {
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while !self.stop.is_cancelled() {
             let mut came = Vec::new();
             tokio::select! {
-                messages = hands.consumer.next(), if !hands.schedule.is_full() => came = hands.take(messages?),
+                messages = hands.supply.next(), if !(hands.supply.is_here() && hands.schedule.is_full()) => {
+                    came = hands.take(messages?);
+                }
                 Some(ended) = hands.lanes.join_next_with_id() => hands.ended(ended),
                 _ = look.tick() => hands.look(&self.metrics),
                 () = self.stop.cancelled() => return Ok(()),
@@ -154,9 +150,9 @@ impl Worker {
     }
 
     /// Gives back what waits, for others to take up; what is under way ends by itself, and within its claims. A broker that
-    /// went away takes nothing, and gives others what was not acked; the rest is swept.
-    async fn hand_back(&self, mut hands: Hands, is_there: bool) {
-        if is_there {
+    /// is away takes nothing, and gives others what was not acked; the rest is swept.
+    async fn hand_back(&self, mut hands: Hands) {
+        if hands.supply.is_here() {
             let waiting = hands.schedule.drain();
             if let Err(error) = self.broker.publish(&waiting).await {
                 tracing::debug!(%error, lanes = waiting.len(), "what waited is left to the sweeper");
@@ -164,8 +160,9 @@ impl Worker {
         }
         while let Some(ended) = hands.lanes.join_next_with_id().await {
             hands.ended(ended);
-            if is_there && let Err(error) = hands.ack().await {
+            if let Err(error) = hands.ack().await {
                 tracing::debug!(%error, "messages come again");
+                hands.lose_messages();
             }
         }
     }
@@ -222,6 +219,12 @@ impl Hands {
             return Ok(());
         }
         let done = std::mem::take(&mut self.done);
-        self.consumer.ack(&done).await
+        self.supply.ack(&done).await
+    }
+
+    /// The consumer is gone, and its tags mean nothing to the next: others get the messages, and find the lanes claimed.
+    fn lose_messages(&mut self) {
+        self.tags.clear();
+        self.done.clear();
     }
 }

@@ -76,7 +76,7 @@ impl Default for Embedded {
 
 #[async_trait]
 impl Broker for Embedded {
-    async fn publish(&self, due: &[Due]) -> Result<(), BrokerError> {
+    async fn publish(&self, due: &[Due]) -> Result<Vec<Due>, BrokerError> {
         let mut waiting = self.queue.lock();
         for due in due {
             if waiting.order.len() >= self.queue.capacity {
@@ -90,7 +90,7 @@ impl Broker for Embedded {
         }
         drop(waiting);
         self.queue.ready.notify_one();
-        Ok(())
+        Ok(Vec::new())
     }
 
     async fn consume(&self, prefetch: u16) -> Result<Box<dyn Consumer>, BrokerError> {

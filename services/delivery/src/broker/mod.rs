@@ -43,11 +43,12 @@ pub struct BrokerError(pub String);
 /// A queue of lanes.
 #[async_trait]
 pub trait Broker: Send + Sync + Debug + 'static {
-    /// Publishes lanes in bulk. Never waits for room: what does not fit is lost, and swept again later.
+    /// Publishes lanes in bulk, in this order. Never waits for room: what does not fit is lost, and swept again later.
+    /// Answers those that there was no time for, though the queue may have room.
     ///
     /// # Errors
     /// [`BrokerError`] where nothing is known of what was published.
-    async fn publish(&self, due: &[Due]) -> Result<(), BrokerError>;
+    async fn publish(&self, due: &[Due]) -> Result<Vec<Due>, BrokerError>;
 
     /// Begins to consume, holding at most `prefetch` messages that are not acked.
     ///

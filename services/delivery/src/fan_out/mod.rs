@@ -20,7 +20,7 @@ use tonic::Streaming;
 
 use crate::{
     bodies::Bodies,
-    broker::Broker,
+    broker::{Broker, Due},
     ledger::{Lease, Ledger, StoreError},
     log::Log,
     metrics::Metrics,
@@ -107,11 +107,15 @@ impl FanOut {
         self.readiness.lacks(PART, error.to_string());
     }
 
-    /// Ends without an error where the lease was lost or shutdown began.
+    /// Ends without an error where the lease was lost, the database has lost turns, or shutdown began.
     async fn follow(&self, lease: &Lease) -> Result<(), FanOutError> {
         rebuild::decide(&*self.ledger, &self.log).await?;
-        let mut cursor = lease.position;
-        let mut entries = self.log.subscribe(cursor).await?;
+        let mut way = Way {
+            cursor: lease.position,
+            seen: lease.position,
+            head: lease.position,
+        };
+        let mut entries = self.log.subscribe(way.cursor).await?;
         self.readiness.has(PART);
         let mut renewal = tokio::time::interval(Duration::try_from(self.term / 3).unwrap_or(AWAY));
         let mut idle = tokio::time::interval(self.tick);
@@ -121,32 +125,48 @@ impl FanOut {
                 biased;
                 () = self.stop.cancelled() => return Ok(()),
                 _ = renewal.tick() => {
-                    if !self.ledger.renew_lease(lease.epoch, self.term).await? {
-                        return Ok(());
+                    let renewed = self.ledger.renew_lease(lease.epoch, self.term).await?;
+                    match renewed {
+                        // A log that is idle asks for no turn that would notice.
+                        Some(lease) if lease.position < way.cursor => {
+                            tracing::warn!(
+                                reached = way.cursor,
+                                left = lease.position,
+                                "the database has lost the last turns; they are taken again"
+                            );
+                            return Ok(());
+                        }
+                        Some(_) => continue,
+                        None => return Ok(()),
                     }
-                    continue;
                 }
-                message = entries.next() => gather(message, &mut entries).await?,
                 // An origin that answered must not wait for the log's next entry.
                 () = self.wake.fan_out.notified() => Batch::default(),
                 _ = idle.tick() => Batch::default(),
+                message = entries.next() => gather(message, &mut entries).await?,
             };
-            match self.turns(lease.epoch, cursor, batch).await? {
-                Some(position) => cursor = position,
-                None => return Ok(()),
+            if !self.turns(lease.epoch, &mut way, batch).await? {
+                return Ok(());
             }
         }
     }
 
-    /// Takes as many turns as a batch needs. Answers where the cursor is then; none: the lease was lost.
-    async fn turns(&self, epoch: u64, mut cursor: u64, batch: Batch) -> Result<Option<u64>, FanOutError> {
-        let last = batch.entries.last().map_or(cursor, |entry| entry.position);
-        let waiting = last <= cursor && self.ledger.waits().await?;
-        if !due(cursor, last, waiting) {
-            self.lags(batch.head, cursor);
-            return Ok(Some(cursor));
-        }
+    /// Takes as many turns as a batch needs: none where it concerns nobody, which the next turn writes down, at the latest
+    /// after a tick. False: the lease was lost.
+    async fn turns(&self, epoch: u64, way: &mut Way, batch: Batch) -> Result<bool, FanOutError> {
         let noted = note(&self.log, &self.origin, &batch.entries).await?;
+        way.head = way.head.max(batch.head);
+        if let Some(last) = batch.entries.last() {
+            way.seen = last.position;
+            if noted.is_empty() {
+                self.lags(way.head, way.seen);
+                return Ok(true);
+            }
+        }
+        let waiting = way.seen <= way.cursor && self.ledger.waits().await?;
+        if !due(way.cursor, way.seen, waiting) {
+            return Ok(true);
+        }
         let ours = batch
             .entries
             .iter()
@@ -155,15 +175,20 @@ impl FanOut {
             self.bodies.keep(entry).await;
         }
         loop {
-            let Some(done) = turn::take(&*self.ledger, &self.origin, epoch, &noted, last, turn::ROWS).await?
-            else {
-                return Ok(None);
+            let around = turn::Around {
+                domain: &self.origin,
+                epoch,
+                cursor: way.cursor,
+                seen: way.seen,
             };
-            cursor = done.position;
-            self.lags(batch.head, cursor);
+            let Some(done) = turn::take(&*self.ledger, around, &noted, turn::ROWS).await? else {
+                return Ok(false);
+            };
+            way.cursor = done.position;
+            self.lags(way.head, way.cursor);
             self.announce(&done).await;
-            if cursor >= last {
-                return Ok(Some(cursor));
+            if way.cursor >= way.seen {
+                return Ok(true);
             }
         }
     }
@@ -173,12 +198,14 @@ impl FanOut {
         self.metrics.lag.set(i64::try_from(behind).unwrap_or(i64::MAX));
     }
 
-    /// Tells of the work that a turn made. What is not told is swept.
+    /// Tells of the work that a turn made. What is not told is swept: at once, lest workers wait while lanes are due.
     async fn announce(&self, done: &turn::Done) {
-        if !done.due.is_empty()
-            && let Err(error) = self.broker.publish(&done.due).await
-        {
-            tracing::debug!(%error, lanes = done.due.len(), "due lanes are left to the sweeper");
+        if !done.due.is_empty() {
+            let untold = self.broker.publish(&done.due).await.unwrap_or_else(|error| {
+                tracing::debug!(%error, lanes = done.due.len(), "due lanes are left to the sweeper");
+                done.due.clone()
+            });
+            self.leave_to_sweeper(&untold).await;
         }
         if !done.unparked.is_empty() {
             for origin in &done.unparked {
@@ -188,6 +215,28 @@ impl FanOut {
             self.wake.sweep.notify_one();
         }
     }
+
+    async fn leave_to_sweeper(&self, untold: &[Due]) {
+        if untold.is_empty() {
+            return;
+        }
+        let lanes: Vec<_> = untold.iter().map(|due| due.lane).collect();
+        if let Err(error) = self.ledger.unqueue(&lanes).await {
+            tracing::debug!(%error, lanes = lanes.len(), "the sweeper believes them to be queued for a while");
+        }
+        self.wake.sweep.notify_one();
+    }
+}
+
+/// How far the log was followed.
+#[derive(Debug)]
+struct Way {
+    /// Where the ledger is.
+    cursor: u64,
+    /// The last entry read. Those between concern nobody.
+    seen: u64,
+    /// How far the log reached.
+    head: u64,
 }
 
 /// Entries that are noted together.

@@ -29,18 +29,29 @@ pub(crate) struct Done {
     pub(crate) unparked: Vec<Origin>,
 }
 
-/// Takes a turn over noted entries, which lie between the cursor and `head`. Where they owe more than about `rows` rows,
-/// the next turn begins after [`Done::position`]. None: the lease is somebody else's.
+/// What a turn is taken under.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Around<'a> {
+    pub(crate) domain: &'a Origin,
+    /// The lease's.
+    pub(crate) epoch: u64,
+    /// How far the turns before came.
+    pub(crate) cursor: u64,
+    /// How far the log was read.
+    pub(crate) seen: u64,
+}
+
+/// Takes a turn over noted entries, which lie behind the cursor. Where they owe more than about `rows` rows, the next turn
+/// begins after [`Done::position`]. None: the lease is somebody else's, or a database that crashed has lost the last turns;
+/// whoever leads then goes on from where the ledger is.
 pub(crate) async fn take(
     ledger: &dyn Ledger,
-    domain: &Origin,
-    epoch: u64,
+    around: Around<'_>,
     noted: &[Noted],
-    head: u64,
     rows: usize,
 ) -> Result<Option<Done>> {
     let turn = ledger.turn().await?;
-    if turn.cursor().epoch != epoch {
+    if turn.cursor().epoch != around.epoch || turn.cursor().position < around.cursor {
         return Ok(None);
     }
     let first = turn.cursor().position + 1;
@@ -48,7 +59,7 @@ pub(crate) async fn take(
     let writing = Writing {
         silent_until: turn.cursor().silent_until.unwrap_or(0),
         turn,
-        domain,
+        domain: around.domain,
         peers: BTreeMap::new(),
         changed: BTreeSet::new(),
         rows: Vec::new(),
@@ -57,7 +68,7 @@ pub(crate) async fn take(
         due: Vec::new(),
     };
     writing
-        .run(noted.get(from..).unwrap_or_default(), head)
+        .run(noted.get(from..).unwrap_or_default(), around.seen)
         .await
         .map(Some)
 }

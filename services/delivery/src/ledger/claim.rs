@@ -85,9 +85,9 @@ pub trait Claims: Send + Sync + 'static {
     /// not in the answer is parked, held, claimed, not due, drained, or waits for another lane of its failing origin.
     async fn claim(&self, lanes: &[LaneId], token: &ClaimToken) -> Result<Vec<Claim>>;
 
-    /// Claims the lane of an origin's probe, its [lowest pending row](fedsx_kernel::delivery::peer::probe), with that one
-    /// delivery. None: no probe is due, nothing is pending, the lane is claimed, or the origin is failing and another of its
-    /// lanes is.
+    /// Claims the lane of an origin's probe, [whose turn it is](fedsx_kernel::delivery::peer::probe), with one delivery, and
+    /// sets the probe down as [begun](Peer::probing). None: no probe is due, nothing is pending, the lane is claimed, or the
+    /// origin is failing and another of its lanes is.
     async fn claim_probe(&self, origin: &Origin, why: Probe, token: &ClaimToken) -> Result<Option<Claim>>;
 
     /// Ends every claim of an owner who has started anew, and lets what it had queued be swept at once. Owners that live

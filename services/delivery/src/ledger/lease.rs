@@ -40,8 +40,9 @@ pub trait Leases: Send + Sync + 'static {
     /// None: somebody else holds it.
     async fn take_lease(&self, owner: &str, term: SignedDuration) -> Result<Option<Lease>>;
 
-    /// Holds the lease longer. False: it is no longer this epoch's.
-    async fn renew_lease(&self, epoch: u64, term: SignedDuration) -> Result<bool>;
+    /// Holds the lease longer, and answers where the cursor stands: not where its holder left it, if the database has
+    /// crashed and lost the last turns. Up to there they are kept for good. None: the lease is no longer this epoch's.
+    async fn renew_lease(&self, epoch: u64, term: SignedDuration) -> Result<Option<Lease>>;
 
     /// Gives the lease back.
     async fn yield_lease(&self, epoch: u64) -> Result<()>;

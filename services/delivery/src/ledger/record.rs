@@ -8,7 +8,7 @@ use fedsx_kernel::{
         claim::is_mine,
         outcome::{Answer, Outcome, attribute},
         peer::{Peer, Standing},
-        row::{Row, Settled, settle as settle_row},
+        row::{DeliveryState, Row, Settled, settle as settle_row, takes_none},
     },
     origin::Origin,
 };
@@ -19,6 +19,11 @@ use crate::lane::LaneId;
 
 /// Answers of an origin that is well are set down so often.
 const ANSWERS: SignedDuration = SignedDuration::from_secs(1);
+
+/// Deliveries of a lane that one outcome ends at most, besides its own.
+pub const SURPLUS: u32 = 1_000;
+/// What is said of them.
+pub(super) const TAKES_NONE: &str = "the peer takes nothing and is owed too much";
 
 /// What one claim has to say.
 #[derive(Debug, Clone)]
@@ -41,7 +46,7 @@ pub struct Attempt {
     pub outcome: Outcome,
     /// When it ended, by the ledger's clock.
     pub at: Timestamp,
-    /// What a GET of the addressee's actor brought afterwards, where one was made.
+    /// What a GET of the addressee's actor, or of the origin's base, brought afterwards, where one was made.
     pub actor: Option<Answer>,
     /// HTTP status; 0: none.
     pub status: u16,
@@ -102,6 +107,9 @@ pub struct After<'a> {
     pub rows: Vec<(LaneId, &'a Attempt, Settled)>,
     /// Those that changed.
     pub peers: BTreeMap<Origin, Peer>,
+    /// Lanes of peers that [took none](takes_none): those that are no replay lanes end what they owe beyond
+    /// [`MOST_OWED`](fedsx_kernel::delivery::row::MOST_OWED), the oldest first and at most [`SURPLUS`] at a time.
+    pub unmoved: Vec<LaneId>,
     /// One a report.
     pub mine: Vec<bool>,
     pub park: Vec<Origin>,
@@ -150,6 +158,9 @@ pub fn settle<'a>(reports: &'a [Report], before: &Before) -> After<'a> {
                 state: settled.state,
                 attempts: settled.attempts,
             };
+            if settled.state == DeliveryState::Pending && takes_none(outcome) {
+                after.unmoved.push(lane);
+            }
             after.rows.push((lane, attempt, settled));
         }
     }
@@ -199,8 +210,6 @@ fn is_known(was: Peer, is: Peer) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use fedsx_kernel::delivery::row::DeliveryState;
-
     use super::*;
 
     const LANE: LaneId = LaneId(1);

@@ -5,15 +5,15 @@ use fedsx_kernel::{delivery::peer::Peer, origin::Origin};
 use jiff::SignedDuration;
 
 use super::Result;
-use crate::broker::Due;
+use crate::{broker::Due, lane::LaneId};
 
 /// For so long a lane that was published is believed to be in the queue. A message lost costs this delay.
 pub const QUEUED: SignedDuration = SignedDuration::from_secs(5);
-/// And so long for each lane that was published with it: those at the end of a long queue are not lost because nobody has
+/// And so long for each lane that was published before it: those at the end of a long queue are not lost because nobody has
 /// come to them yet.
 const QUEUED_EACH: SignedDuration = SignedDuration::from_millis(1);
 
-/// For how long so many lanes that are published together are believed to be in the queue.
+/// For how long the last of so many lanes that are published together is believed to be in the queue.
 #[must_use]
 pub fn queued(lanes: usize) -> SignedDuration {
     QUEUED + QUEUED_EACH * i32::try_from(lanes).unwrap_or(i32::MAX)
@@ -35,6 +35,9 @@ pub trait Sweeps: Send + Sync + 'static {
     /// one at most, and none where one is claimed: however many lanes such an origin has, they do not take the others' place
     /// within the limit. Costs next to nothing where nothing is due.
     async fn sweep(&self, limit: u32) -> Result<Vec<Due>>;
+
+    /// Sets lanes down as not queued after all, unless they are claimed by now: a sweep finds them at once.
+    async fn unqueue(&self, lanes: &[LaneId]) -> Result<()>;
 
     /// Whether a parked origin waits for fan-out to end its parking.
     async fn waits(&self) -> Result<bool>;

@@ -119,10 +119,12 @@ pub trait Turn: Send {
     /// Writes standings. What workers recorded since they were read stays, unless it is meant to change.
     async fn put_peers(&mut self, peers: &BTreeMap<Origin, Peer>) -> Result<()>;
 
-    /// The parked origins, and whether each has a pending row.
+    /// The parked origins, and whether each has a pending row. One that is being written just now may be missing, if it
+    /// [waits](Peer::waits): the next turn has it.
     async fn parked(&mut self) -> Result<Vec<(Origin, Peer, bool)>>;
 
-    /// Pending rows of an origin, counted up to a limit; those of replay lanes, which nothing waits for, are not.
+    /// Pending rows of an origin in lanes that are due, counted up to a limit: a lane that waits for its next attempt says
+    /// nothing about the others, and for what is sent again nothing waits.
     async fn backlog(&mut self, origin: &Origin, limit: u32) -> Result<u32>;
 
     /// Writes rows that are due now, and the lanes that they need; a row that is there already stays as it is. Answers the

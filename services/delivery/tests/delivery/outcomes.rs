@@ -231,6 +231,35 @@ async fn one_poison_activity_never_parks_a_peer_that_is_well() {
 }
 
 #[tokio::test]
+async fn one_broken_actor_never_parks_a_peer_that_is_well() {
+    let domain = Domain::start().await;
+    let peer = domain.peer().await;
+    let process = domain.deliver().await;
+    // Of one the inbox is known, of the other it is yet to be found.
+    let known = domain.note(&[&peer.actor("bob")]).await;
+    process.settled(known.position).await;
+    for name in ["bob", "dan"] {
+        peer.breaks(name);
+        let bad = domain.note(&[&peer.actor(name)]).await;
+        process.fanned_out(bad.position).await;
+        for attempts in 1..=3 {
+            eventually("it counts as its own", async || {
+                process.row(bad.position).await.attempts == attempts
+            })
+            .await;
+            let row = process.peer(&peer).await;
+            assert_eq!((row.state.as_str(), row.failing_since_ms), ("live", 0));
+            let named = domain.note(&[&peer.actor("carol")]).await;
+            eventually("the other lane goes on", async || {
+                peer.ids().contains(&named.activity_id)
+            })
+            .await;
+            domain.pass(150);
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_inbox_that_the_guard_forbids_is_refused() {
     let domain = Domain::start().await;
     let process = domain.deliver().await;

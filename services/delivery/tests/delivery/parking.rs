@@ -74,16 +74,17 @@ async fn a_parked_peer_is_probed_with_one_row_now_and_then() {
     let posted = domain.post().await;
     process.settled(posted.position).await;
     peer.is_away(true);
-    for _ in 0..5 {
+    let first = domain.post().await.position;
+    for _ in 0..4 {
         domain.post().await;
     }
     until_parked(&domain, &process, &peer).await;
     for _ in 0..3 {
-        let (tried, probe) = (peer.tried(), process.peer(&peer).await.next_probe_ms);
+        let (tried, attempts) = (peer.tried(), process.row(first).await.attempts);
         // The interval begins when the probe ended, which takes a while on a busy machine.
         domain.pass(22);
         eventually("it is probed", async || {
-            process.peer(&peer).await.next_probe_ms > probe
+            process.row(first).await.attempts > attempts
         })
         .await;
         assert_eq!(peer.tried(), tried + 1);
@@ -184,4 +185,26 @@ async fn after_thirty_days_the_follows_end_and_later_directed_ones_stay_owed() {
     until_live(&domain, &process, &peer).await;
     process.settled(posted.position).await;
     assert_eq!(peer.ids(), [accept.activity_id, named.activity_id]);
+}
+
+#[tokio::test]
+async fn a_peer_that_is_back_without_the_addressee_it_is_probed_with_is_not_kept_parked() {
+    let domain = Domain::start().await;
+    let peer = domain.peer().await;
+    let process = domain.deliver().await;
+    domain.followed_by(&peer, "bob").await;
+    let settled = domain.post().await;
+    process.settled(settled.position).await;
+    peer.is_away(true);
+    domain.note(&[&peer.actor("dan")]).await;
+    until_parked(&domain, &process, &peer).await;
+    let missed = domain.post().await;
+    process.fanned_out(missed.position).await;
+    peer.breaks("dan");
+    peer.is_away(false);
+    until_live(&domain, &process, &peer).await;
+    eventually("the others get theirs", async || {
+        peer.ids().contains(&missed.activity_id)
+    })
+    .await;
 }

@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use axum::{
@@ -50,12 +53,22 @@ struct Shared {
     origin: Origin,
     received: Mutex<Vec<Received>>,
     tried: Mutex<usize>,
+    hanging: AtomicUsize,
     answer: Mutex<Answer>,
     /// Status of every GET.
     actors: Mutex<StatusCode>,
+    /// The actor whose document and inbox are broken.
+    broken: Mutex<Option<String>>,
     keys: Mutex<HashMap<String, VerifyingKey>>,
     /// Closed, requests hang.
     gate: Semaphore,
+}
+
+impl Shared {
+    fn is_broken(&self, path: &str) -> bool {
+        let broken = lock(&self.broken);
+        broken.as_ref().is_some_and(|actor| path.starts_with(actor))
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -72,13 +85,16 @@ impl Peer {
             origin: origin.clone(),
             received: Mutex::default(),
             tried: Mutex::default(),
+            hanging: AtomicUsize::new(0),
             answer: Mutex::new(Box::new(|_, _| StatusCode::ACCEPTED.into_response())),
             actors: Mutex::new(StatusCode::OK),
+            broken: Mutex::default(),
             keys: Mutex::default(),
             gate: Semaphore::new(1 << 20),
         });
         let router = Router::new()
             .route("/", get(base))
+            .route("/.well-known/nodeinfo", get(nodeinfo))
             .route("/actors/{name}", get(actor))
             .fallback(post(inbox))
             .with_state(shared.clone());
@@ -105,6 +121,11 @@ impl Peer {
     /// Answers every GET of an actor with this status from now on.
     pub(crate) fn actors_say(&self, status: u16) {
         *lock(&self.shared.actors) = StatusCode::from_u16(status).unwrap();
+    }
+
+    /// Answers nothing of this actor's any more, but for a 503.
+    pub(crate) fn breaks(&self, name: &str) {
+        *lock(&self.shared.broken) = Some(format!("/actors/{name}"));
     }
 
     /// Is away for POST and GET alike, or back.
@@ -140,14 +161,39 @@ impl Peer {
         *lock(&self.shared.tried)
     }
 
+    /// POSTs that are waiting for an answer, and whose sender waits as well.
+    pub(crate) fn hanging(&self) -> usize {
+        self.shared.hanging.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn actor(&self, name: &str) -> String {
         self.origin.actor(name)
     }
 }
 
+/// A POST that is here. Dropped with its connection, too.
+struct Here<'a>(&'a AtomicUsize);
+
+impl<'a> Here<'a> {
+    fn comes(here: &'a AtomicUsize) -> Self {
+        here.fetch_add(1, Ordering::SeqCst);
+        Self(here)
+    }
+}
+
+impl Drop for Here<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 async fn inbox(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     *lock(&shared.tried) += 1;
+    let _here = Here::comes(&shared.hanging);
     let _passage = shared.gate.acquire().await.unwrap();
+    if shared.is_broken(uri.path()) {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
     if let Err(why) = verify(&shared, uri.path(), &headers, &body) {
         return (StatusCode::UNAUTHORIZED, why).into_response();
     }
@@ -196,7 +242,17 @@ async fn base(State(shared): State<Arc<Shared>>) -> Response {
     document(&shared, &shared.origin.base(), &shared.origin.shared_inbox())
 }
 
-async fn actor(State(shared): State<Arc<Shared>>, Path(name): Path<String>) -> Response {
+async fn nodeinfo(State(shared): State<Arc<Shared>>) -> Response {
+    match *lock(&shared.actors) {
+        StatusCode::OK => axum::Json(json!({"links": []})).into_response(),
+        status => status.into_response(),
+    }
+}
+
+async fn actor(State(shared): State<Arc<Shared>>, uri: Uri, Path(name): Path<String>) -> Response {
+    if shared.is_broken(uri.path()) {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
     let id = shared.origin.actor(&name);
     document(&shared, &id, &format!("{id}/inbox"))
 }

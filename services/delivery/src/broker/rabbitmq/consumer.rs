@@ -1,6 +1,6 @@
 //! Consuming, and acks in bulk.
 
-use std::{collections::BTreeSet, fmt, time::Duration};
+use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures::{FutureExt as _, StreamExt as _};
@@ -12,10 +12,17 @@ use lapin::{
 };
 use tokio::{
     runtime::Handle,
+    task::AbortHandle,
     time::{Instant, timeout},
 };
 
-use super::{link::Use, message, queue};
+use super::{
+    link::Use,
+    message,
+    pace::{self, Pace},
+    queue,
+    session::Fault,
+};
 use crate::broker::{BrokerError, Consumer, Message, Tag};
 
 /// How long a consumer that was dropped may take to give its messages back.
@@ -27,16 +34,18 @@ pub(super) struct Share {
     deliveries: lapin::Consumer,
     /// What was handed out and is not acked.
     held: BTreeSet<u64>,
+    pace: Arc<Pace>,
+    watch: AbortHandle,
     used: Use,
     runtime: Handle,
 }
 
 impl Share {
     pub(super) async fn start(used: Use, prefetch: u16, deadline: Instant) -> Result<Self, BrokerError> {
-        let session = &used.session;
+        let (session, prefetch) = (&used.session, prefetch.max(1));
         queue::declare(session, deadline).await?;
         let channel = session.channel(deadline).await?;
-        let qos = channel.basic_qos(prefetch.max(1), BasicQosOptions::default());
+        let qos = channel.basic_qos(prefetch, BasicQosOptions::default());
         session.answers(deadline, qos).await?;
         let consuming = channel.basic_consume(
             queue::NAME.into(),
@@ -45,12 +54,16 @@ impl Share {
             FieldTable::default(),
         );
         let deliveries = session.answers(deadline, consuming).await?;
+        let (pace, runtime) = (Arc::<Pace>::default(), Handle::current());
+        let watch = pace::watch(used.clone(), channel.clone(), pace.clone(), prefetch.into());
         Ok(Self {
             channel,
             deliveries,
             held: BTreeSet::new(),
+            pace,
+            watch: runtime.spawn(watch).abort_handle(),
             used,
-            runtime: Handle::current(),
+            runtime,
         })
     }
 
@@ -61,9 +74,9 @@ impl Share {
         to: &mut Vec<Message>,
     ) -> Result<(), BrokerError> {
         let Some(delivery) = delivery else {
-            return Err(BrokerError("the queue was removed".to_owned()));
+            return Err(BrokerError("the consumer was cancelled".to_owned()));
         };
-        let delivery = delivery.map_err(super::session::Fault::from)?;
+        let delivery = delivery.map_err(Fault::from)?;
         let tag = delivery.delivery_tag;
         let Some(due) = message::due(&delivery.data) else {
             tracing::warn!(queue = queue::NAME, "a message that names no lane is dropped");
@@ -81,7 +94,7 @@ impl Share {
             .basic_ack(tag, BasicAckOptions { multiple })
             .now_or_never()
         {
-            Some(Err(error)) => Err(super::session::Fault::from(error).into()),
+            Some(Err(error)) => Err(Fault::from(error).into()),
             Some(Ok(())) | None => Ok(()),
         }
     }
@@ -91,6 +104,8 @@ impl Share {
 impl Consumer for Share {
     async fn next(&mut self) -> Result<Vec<Message>, BrokerError> {
         let mut messages = Vec::new();
+        let pace = self.pace.clone();
+        let _asking = pace.ask();
         while messages.is_empty() {
             let first = self.deliveries.next().await;
             self.take(first, &mut messages)?;
@@ -102,6 +117,7 @@ impl Consumer for Share {
                 }
             }
         }
+        pace.gets(self.held.len());
         Ok(messages)
     }
 
@@ -112,6 +128,7 @@ impl Consumer for Share {
             .filter(|tag| self.held.remove(tag))
             .collect();
         acked.sort_unstable();
+        self.pace.holds(self.held.len());
         // One frame acks everything that was handed out before the oldest message that stays.
         let before = self
             .held
@@ -127,6 +144,7 @@ impl Consumer for Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
+        self.watch.abort();
         let (channel, deliveries, used) = (self.channel.clone(), self.deliveries.clone(), self.used.clone());
         // Left to themselves, cancelling the consumer and closing the channel race, and the loser ends the connection.
         self.runtime.spawn(async move {

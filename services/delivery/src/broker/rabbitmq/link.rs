@@ -18,7 +18,8 @@ use tokio_util::{
 use super::{
     address::Address,
     health::Health,
-    session::{Session, Turns},
+    queue,
+    session::{Fault, Session, Turns},
 };
 use crate::broker::BrokerError;
 
@@ -123,9 +124,8 @@ impl Keeper {
         loop {
             let begun = Instant::now();
             let anew = in_vain >= IN_VAIN;
-            let Shared { address, turns, .. } = &self.shared;
             let session = tokio::select! {
-                session = Session::open(address, &self.name, turns.clone(), anew) => session,
+                session = self.open(anew) => session,
                 () = self.unwanted() => return,
             };
             match session {
@@ -144,6 +144,14 @@ impl Keeper {
             }
             pause = (pause * 2).min(LAST_PAUSE);
         }
+    }
+
+    /// A session on a vhost that has the queue.
+    async fn open(&self, anew: bool) -> Result<Session, Fault> {
+        let Shared { address, turns, .. } = &self.shared;
+        let session = Session::open(address, &self.name, turns.clone()).await?;
+        queue::provide(&session, anew).await?;
+        Ok(session)
     }
 
     /// Hands a session out until it is lost. Answers whether that was in vain.

@@ -11,6 +11,7 @@ mod dial;
 mod health;
 mod link;
 mod message;
+mod pace;
 mod publisher;
 mod queue;
 mod session;
@@ -76,9 +77,9 @@ pub fn open(url: &str, name: &str, context: &Context) -> Result<RabbitMq, Addres
 #[async_trait]
 impl Broker for RabbitMq {
     /// Takes two seconds at most; no time at all while the broker is known to be away, or to be short of memory or disk.
-    async fn publish(&self, due: &[Due]) -> Result<(), BrokerError> {
+    async fn publish(&self, due: &[Due]) -> Result<Vec<Due>, BrokerError> {
         if due.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let begun = Instant::now();
         // At the start only is there anything to wait for.

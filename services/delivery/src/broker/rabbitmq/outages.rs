@@ -15,6 +15,7 @@ use fedsx_testing::rabbitmq::{Server, Vhost};
 use super::{
     RabbitMq, open,
     publisher::PATIENCE as BOUND,
+    queue,
     tests::{eventually, is_ready},
 };
 use crate::broker::{Broker, conformance::due};
@@ -99,7 +100,7 @@ impl Domain {
         let took = begun.elapsed();
         let mut longest = self.ledger.longest.lock().unwrap();
         *longest = took.max(*longest);
-        published.map_err(|_| took)
+        published.map(drop).map_err(|_| took)
     }
 
     async fn work(self) {
@@ -174,6 +175,8 @@ async fn outages_lose_nothing_and_hold_up_nobody() {
     it_may_be_killed(&domain, &mut server).await;
     it_may_come_back_empty(&domain, &mut server).await;
     it_may_freeze(&domain, &server).await;
+    it_may_be_short_of_memory(&domain, &server).await;
+    it_may_lose_its_queues_leader(&domain, &server).await;
     domain.context.shutdown.begin();
 }
 
@@ -205,6 +208,24 @@ async fn it_may_freeze(domain: &Domain, server: &Server) {
     domain.finds_it_away().await;
     domain.loses_its_consumer(before).await;
     server.thaw();
+    domain.settles().await;
+}
+
+async fn it_may_be_short_of_memory(domain: &Domain, server: &Server) {
+    domain.gets_busy().await;
+    server.ctl(&["set_vm_memory_high_watermark", "0.0001"]).await;
+    domain.finds_it_away().await;
+    // What is in the queue already goes on.
+    eventually("the queue drains", async || domain.broker.depth().await == Ok(0)).await;
+    server.ctl(&["set_vm_memory_high_watermark", "0.6"]).await;
+    domain.settles().await;
+}
+
+async fn it_may_lose_its_queues_leader(domain: &Domain, server: &Server) {
+    domain.gets_busy().await;
+    let leader = format!("{{'%2F_{}', node()}}", queue::NAME);
+    let stop = format!("ra:stop_server(quorum_queues, {leader}).");
+    server.ctl(&["eval", &stop]).await;
     domain.settles().await;
 }
 

@@ -43,6 +43,8 @@ struct Round {
     stored: usize,
     unroutable: Vec<usize>,
     refused: Vec<usize>,
+    /// There was no time for them.
+    late: Vec<usize>,
 }
 
 /// Publishes on a session, one batch after another or several at once.
@@ -52,13 +54,13 @@ pub(super) struct Publisher {
 }
 
 impl Publisher {
-    /// Publishes until the deadline. What does not go by then, or does not fit, is lost.
+    /// Publishes until the deadline. What is under way then, or does not fit, may be lost; what has not set out is answered.
     pub(super) async fn publish(
         &self,
         session: &Arc<Session>,
         due: &[Due],
         deadline: Instant,
-    ) -> Result<(), BrokerError> {
+    ) -> Result<Vec<Due>, BrokerError> {
         let (mut left, mut stored): (Vec<_>, _) = (due.iter().collect(), 0);
         for attempt in 0..TRIES {
             let round = self.round(session, &left, deadline).await?;
@@ -70,6 +72,8 @@ impl Publisher {
                 tracing::warn!(queue = queue::NAME, "the queue was removed; it is declared again");
                 queue::declare(session, deadline).await?;
             }
+            let late = round.late.iter().filter_map(|index| left.get(*index));
+            let late: Vec<Due> = late.copied().cloned().collect();
             let again = round.unroutable.iter().chain(&round.refused);
             left = again.filter_map(|index| left.get(*index).copied()).collect();
             if round.refused.is_empty() {
@@ -81,7 +85,7 @@ impl Publisher {
                 sleep_until(deadline.min(Instant::now() + PAUSE * 2_u32.pow(attempt))).await;
             }
             if left.is_empty() {
-                return Ok(());
+                return Ok(late);
             }
         }
         if stored == 0 && queue::depth(session, deadline).await? == 0 {
@@ -89,7 +93,7 @@ impl Publisher {
             return Err(Fault::Late.into());
         }
         self.tell_whether_full(true);
-        Ok(())
+        Ok(Vec::new())
     }
 
     /// Sends messages and waits for the confirms. Stops sending when one is refused.
@@ -121,7 +125,12 @@ impl Publisher {
                     leave(session, channel, flights, silent)?;
                     let left = due.len() - round.stored;
                     tracing::warn!(left, "the broker is slow; the sweeper comes back to the rest");
-                    return Ok(Round::default());
+                    // A queue that refuses has no room for them either.
+                    let late = waiting.map(|(index, _)| index).filter(|_| is_welcome);
+                    return Ok(Round {
+                        late: late.collect(),
+                        ..Round::default()
+                    });
                 }
             };
             match fate {

@@ -1,5 +1,7 @@
 //! The queue of lanes.
 
+use std::time::Duration;
+
 use lapin::{
     Channel, Queue,
     options::{QueueDeclareOptions, QueueDeleteOptions},
@@ -18,6 +20,19 @@ pub(super) const NAME: &str = "deliver";
 const MAX_LENGTH: i64 = 1 << 17;
 /// How often a message may come back. Its lane is found by the sweeper in any case, so no more is gained by the fourth time.
 const DELIVERY_LIMIT: i64 = 3;
+
+/// Time to declare it.
+const DECLARE: Duration = Duration::from_secs(5);
+/// Time to remove it: RabbitMQ waits for some seconds for a leader that does not come.
+const REMOVE: Duration = Duration::from_secs(20);
+
+/// Sees to it that there is a queue, a new one where it is wanted `anew`.
+pub(super) async fn provide(session: &Session, anew: bool) -> Result<(), Fault> {
+    if anew {
+        remove(session, Instant::now() + REMOVE).await?;
+    }
+    declare(session, Instant::now() + DECLARE).await
+}
 
 /// Makes the queue where it is missing. One that somebody declared with other arguments is used as it is.
 ///
@@ -41,7 +56,7 @@ pub(super) async fn declare(session: &Session, deadline: Instant) -> Result<(), 
 }
 
 /// Removes a queue that is of no use. What waited in it is swept.
-pub(super) async fn remove(session: &Session, deadline: Instant) -> Result<(), Fault> {
+async fn remove(session: &Session, deadline: Instant) -> Result<(), Fault> {
     tracing::warn!(
         queue = NAME,
         "the queue stores nothing; it is removed and made anew"

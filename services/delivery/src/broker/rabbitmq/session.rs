@@ -17,14 +17,11 @@ use tokio_util::sync::CancellationToken;
 use super::{
     address::Address,
     dial::{self, Grip},
-    queue,
 };
 use crate::broker::BrokerError;
 
-/// Time to connect, and again to declare the queue.
+/// Time to connect.
 const CONNECT: Duration = Duration::from_secs(5);
-/// Time to remove the queue: RabbitMQ waits for some seconds for a leader that does not come.
-const REMOVE: Duration = Duration::from_secs(20);
 /// A broker that was asked and has said nothing for so long is taken for away.
 pub(super) const SILENCE: Duration = Duration::from_secs(1);
 /// How often is looked whether the connection still stands, should its end not be told.
@@ -73,7 +70,7 @@ fn told(error: &lapin::Error) -> String {
 /// Held by whoever declares.
 pub(super) type Turns = Arc<tokio::sync::Mutex<()>>;
 
-/// A connection to a vhost that has the queue.
+/// A connection to a vhost.
 pub(super) struct Session {
     connection: Connection,
     grip: Grip,
@@ -90,11 +87,10 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Connects, and sees to it that there is a queue, a new one where it is wanted `anew`. Sessions that take `turns` do not
-    /// declare it at the same time.
-    pub(super) async fn open(address: &Address, name: &str, turns: Turns, anew: bool) -> Result<Self, Fault> {
+    /// Connects. Sessions that take `turns` do not declare the queue at the same time.
+    pub(super) async fn open(address: &Address, name: &str, turns: Turns) -> Result<Self, Fault> {
         let (connection, grip) = dial::connect(address, name, CONNECT).await?;
-        let session = Self {
+        Ok(Self {
             connection,
             grip,
             broken: CancellationToken::new(),
@@ -103,12 +99,7 @@ impl Session {
             alarm: Mutex::default(),
             idle: Mutex::default(),
             turns,
-        };
-        if anew {
-            queue::remove(&session, Instant::now() + REMOVE).await?;
-        }
-        queue::declare(&session, Instant::now() + CONNECT).await?;
-        Ok(session)
+        })
     }
 
     /// Waits for the answer to a request.

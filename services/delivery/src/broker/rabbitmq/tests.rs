@@ -14,7 +14,7 @@ use lapin::{
     options::{BasicGetOptions, BasicPublishOptions, QueueDeclareOptions, QueueDeleteOptions},
     types::{AMQPValue, FieldTable, LongString},
 };
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::{RabbitMq, open, queue};
 use crate::broker::{
@@ -189,6 +189,18 @@ async fn a_full_queue_loses_what_is_new_and_makes_nobody_wait() {
     assert!((10..5_000).contains(&depth), "{depth}");
     let mut consumer = broker.consume(1).await.unwrap();
     assert_eq!(lanes(&next(&mut consumer).await), BTreeSet::from([1]));
+}
+
+#[tokio::test]
+async fn what_there_was_no_time_for_is_answered() {
+    let vhost = Vhost::create().await;
+    let broker = ready(&vhost).await;
+    let all: Vec<_> = (1..=300_000).map(due).collect();
+    let soon = Instant::now() + Duration::from_secs(1);
+    let used = broker.publishing.now(&broker.users, soon).await.unwrap();
+    let left = broker.publisher.publish(&used.session, &all, soon).await.unwrap();
+    assert!(!left.is_empty() && left.len() < all.len(), "{}", left.len());
+    assert_eq!(left, all[all.len() - left.len()..]);
 }
 
 #[tokio::test]

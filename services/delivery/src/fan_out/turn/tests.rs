@@ -128,10 +128,18 @@ impl World {
     }
 
     async fn take(&self, noted: &[Noted]) -> Done {
-        take(&*self.ledger, &domain(), self.epoch, noted, self.head, LIMIT)
-            .await
-            .unwrap()
-            .unwrap()
+        self.take_after(0, noted).await.unwrap()
+    }
+
+    /// Takes a turn, the one before having come so far.
+    async fn take_after(&self, cursor: u64, noted: &[Noted]) -> Option<Done> {
+        let around = Around {
+            domain: &domain(),
+            epoch: self.epoch,
+            cursor,
+            seen: self.head,
+        };
+        take(&*self.ledger, around, noted, LIMIT).await.unwrap()
     }
 
     /// Takes as many turns as it needs, answering how many.
@@ -209,11 +217,22 @@ async fn a_turn_under_an_older_epoch_writes_nothing() {
         .await
         .unwrap()
         .unwrap();
-    let done = take(&*world.ledger, &domain(), world.epoch, &noted, world.head, LIMIT)
-        .await
-        .unwrap();
-    assert!(done.is_none());
+    assert!(world.take_after(0, &noted).await.is_none());
     assert!(world.rows().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_turn_that_follows_on_lost_ones_writes_nothing() {
+    let mut world = world().await;
+    let before = [world.follow(1), world.accept(1)];
+    world.take(&before).await;
+    let (reached, rows) = (world.head, world.rows().await.len());
+    // Two more posts, the first of them in a turn that the database has lost.
+    let noted = [world.post(), world.post()];
+    assert!(world.take_after(reached + 1, &noted[1..]).await.is_none());
+    assert_eq!(world.rows().await.len(), rows);
+    world.take_after(reached, &noted).await.unwrap();
+    assert_eq!(world.rows().await.len(), rows + 2);
 }
 
 #[tokio::test]

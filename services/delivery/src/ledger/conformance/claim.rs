@@ -1,11 +1,8 @@
 use fedsx_kernel::delivery::{claim::CLAIM, outcome::Outcome, peer::Peer};
 use jiff::SignedDuration;
 
-use super::{World, delivery, ids, origin, positions, token};
-use crate::{
-    lane::LaneId,
-    ledger::{Probe, claim::PAGE},
-};
+use super::{World, delivery, ids, positions, token};
+use crate::{lane::LaneId, ledger::claim::PAGE};
 
 pub(super) async fn run(world: &impl AsyncFn() -> World) {
     a_claim_excludes_others_until_it_expires(world().await).await;
@@ -13,10 +10,6 @@ pub(super) async fn run(world: &impl AsyncFn() -> World) {
     a_failing_origin_is_tried_by_one_lane_at_a_time(world().await).await;
     a_claim_hands_out_a_page_in_order(world().await).await;
     a_drained_lane_is_not_claimed(world().await).await;
-    a_probe_takes_the_lowest_pending_row(world().await).await;
-    a_probe_does_not_wait_for_its_rows_ladder(world().await).await;
-    a_probes_lane_is_claimed_like_any_other(world().await).await;
-    a_probe_that_is_asked_for_waits_for_nothing_but_a_claim(world().await).await;
     an_owners_earlier_claims_are_forgotten(world().await).await;
     two_at_once_never_claim_the_same(world().await).await;
 }
@@ -86,154 +79,6 @@ async fn a_drained_lane_is_not_claimed(world: World) {
     assert!(world.claim(&[lane], 2).await.is_empty());
     world.insert(&[delivery("peer", 2)]).await;
     assert_eq!(positions(&world.claim(&[lane], 3).await[0]), [2]);
-}
-
-async fn a_probe_takes_the_lowest_pending_row(world: World) {
-    world.owe("peer/late", &[5, 6]).await;
-    let early = world.owe("peer/early", &[3, 4]).await;
-    assert!(
-        world
-            .ledger
-            .claim_probe(&origin("peer"), Probe::Due, &token(1))
-            .await
-            .unwrap()
-            .is_none()
-    );
-    world.put_peer("peer", Peer::LIVE.parked(7, world.now())).await;
-    assert!(
-        world
-            .ledger
-            .claim_probe(&origin("peer"), Probe::Due, &token(1))
-            .await
-            .unwrap()
-            .is_none()
-    );
-    world.pass(60);
-    let claim = world
-        .ledger
-        .claim_probe(&origin("peer"), Probe::Due, &token(1))
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!((claim.lane.id, positions(&claim)), (early, vec![3]));
-    assert!(
-        world
-            .ledger
-            .claim_probe(&origin("peer"), Probe::Due, &token(2))
-            .await
-            .unwrap()
-            .is_none()
-    );
-    world.record(&claim, 3, Outcome::OriginFailed, true).await;
-    assert!(
-        world
-            .ledger
-            .claim_probe(&origin("peer"), Probe::Due, &token(3))
-            .await
-            .unwrap()
-            .is_none()
-    );
-}
-
-async fn a_probe_does_not_wait_for_its_rows_ladder(world: World) {
-    let lane = world.owe("peer", &[1]).await;
-    for round in 1..=3 {
-        let claim = world.claim(&[lane], round).await.remove(0);
-        world.record(&claim, 1, Outcome::Retry, true).await;
-        world.pass(150);
-    }
-    let claim = world.claim(&[lane], 4).await.remove(0);
-    world.record(&claim, 1, Outcome::Retry, true).await;
-    world.put_peer("peer", Peer::LIVE.parked(2, world.now())).await;
-    world.pass(60);
-    let probe = world
-        .ledger
-        .claim_probe(&origin("peer"), Probe::Due, &token(5))
-        .await
-        .unwrap()
-        .unwrap();
-    assert!(
-        probe.owed[0].next_at <= world.now(),
-        "the fourth rung is ten minutes"
-    );
-}
-
-async fn a_probes_lane_is_claimed_like_any_other(world: World) {
-    let lane = world.owe("peer", &[1]).await;
-    let claim = world.claim(&[lane], 1).await.remove(0);
-    world.put_peer("peer", Peer::LIVE.parked(2, world.now())).await;
-    world.pass(59);
-    assert!(
-        world
-            .ledger
-            .claim_probe(&origin("peer"), Probe::Due, &token(2))
-            .await
-            .unwrap()
-            .is_none()
-    );
-    world.record(&claim, 1, Outcome::OriginFailed, true).await;
-    world.pass(60);
-    assert!(
-        world
-            .ledger
-            .claim_probe(&origin("peer"), Probe::Due, &token(2))
-            .await
-            .unwrap()
-            .is_some()
-    );
-}
-
-async fn a_probe_that_is_asked_for_waits_for_nothing_but_a_claim(world: World) {
-    let (peer, ledger) = (origin("peer"), &world.ledger);
-    let asked = async |number| {
-        ledger
-            .claim_probe(&peer, Probe::Asked, &token(number))
-            .await
-            .unwrap()
-    };
-    assert!(asked(1).await.is_none(), "nothing is pending");
-    let early = world.owe("peer/early", &[1, 2]).await;
-    let late = world.owe("peer/late", &[3]).await;
-    let hold_until = Some(world.now() + SignedDuration::from_secs(600));
-    for peer in [
-        Peer::LIVE,
-        Peer {
-            hold_until,
-            ..Peer::LIVE
-        },
-        Peer {
-            failing_since: Some(world.now()),
-            hold_until,
-            ..Peer::LIVE
-        },
-        Peer::LIVE.parked(3, world.now()),
-    ] {
-        world.put_peer("peer", peer).await;
-        let claim = asked(2).await.unwrap();
-        assert_eq!(
-            (claim.lane.id, positions(&claim), claim.peer),
-            (early, vec![1], peer)
-        );
-        assert!(asked(3).await.is_none(), "it is claimed");
-        world
-            .record(&claim, 1, Outcome::Throttled(SignedDuration::ZERO), true)
-            .await;
-    }
-    world.put_peer("peer", Peer::LIVE).await;
-    assert_eq!(ids(&world.claim(&[late], 4).await), [late]);
-    world
-        .put_peer(
-            "peer",
-            Peer {
-                failing_since: Some(world.now()),
-                ..Peer::LIVE
-            },
-        )
-        .await;
-    assert!(
-        asked(5).await.is_none(),
-        "a failing peer gets one attempt at a time"
-    );
 }
 
 async fn an_owners_earlier_claims_are_forgotten(world: World) {

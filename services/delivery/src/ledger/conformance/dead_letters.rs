@@ -26,7 +26,7 @@ fn key(lane: LaneId, position: u64) -> DeliveryKey {
 
 impl World {
     /// A lane whose deliveries at these positions are dead letters.
-    async fn refused(&self, peer: &str, positions: &[u64]) -> LaneId {
+    pub(super) async fn refused(&self, peer: &str, positions: &[u64]) -> LaneId {
         let lane = self.owe(peer, positions).await;
         let claim = self.claim(&[lane], 999).await.remove(0);
         for position in positions {
@@ -36,7 +36,7 @@ impl World {
         lane
     }
 
-    async fn replay(&self, lane: LaneId, positions: &[u64]) -> Replayed {
+    pub(super) async fn replay(&self, lane: LaneId, positions: &[u64]) -> Replayed {
         let keys: Vec<_> = positions.iter().map(|position| key(lane, *position)).collect();
         self.ledger.replay(&keys).await.unwrap()
     }
@@ -50,7 +50,7 @@ impl World {
     }
 
     /// The only replay lane.
-    async fn replay_lane(&self) -> LaneId {
+    pub(super) async fn replay_lane(&self) -> LaneId {
         let mut lanes: Vec<_> = self
             .all()
             .await

@@ -7,6 +7,7 @@ const TERM: SignedDuration = SignedDuration::from_secs(10);
 pub(super) async fn run(world: &impl AsyncFn() -> World) {
     one_holds_it_until_it_expires(world().await).await;
     an_older_epoch_renews_nothing(world().await).await;
+    a_renewal_tells_where_the_cursor_stands(world().await).await;
     an_owner_that_starts_again_need_not_wait(world().await).await;
     a_turn_that_is_dropped_leaves_no_trace(world().await).await;
     silence_is_decided_once(world().await).await;
@@ -16,7 +17,10 @@ async fn one_holds_it_until_it_expires(world: World) {
     let first = world.ledger.take_lease("one", TERM).await.unwrap().unwrap();
     assert_eq!(world.ledger.take_lease("two", TERM).await.unwrap(), None);
     world.pass(9);
-    assert!(world.ledger.renew_lease(first.epoch, TERM).await.unwrap());
+    assert_eq!(
+        world.ledger.renew_lease(first.epoch, TERM).await.unwrap(),
+        Some(first.clone())
+    );
     world.pass(9);
     assert_eq!(world.ledger.take_lease("two", TERM).await.unwrap(), None);
     world.pass(1);
@@ -28,9 +32,26 @@ async fn an_older_epoch_renews_nothing(world: World) {
     let first = world.ledger.take_lease("one", TERM).await.unwrap().unwrap();
     world.pass(10);
     world.ledger.take_lease("two", TERM).await.unwrap().unwrap();
-    assert!(!world.ledger.renew_lease(first.epoch, TERM).await.unwrap());
+    assert_eq!(world.ledger.renew_lease(first.epoch, TERM).await.unwrap(), None);
     world.ledger.yield_lease(first.epoch).await.unwrap();
     assert_eq!(world.ledger.take_lease("three", TERM).await.unwrap(), None);
+}
+
+/// A database that crashed may have lost the last turns.
+async fn a_renewal_tells_where_the_cursor_stands(world: World) {
+    let lease = world.ledger.take_lease("one", TERM).await.unwrap().unwrap();
+    for position in [7, 5] {
+        let mut turn = world.ledger.turn().await.unwrap();
+        turn.advance(position).await.unwrap();
+        turn.commit().await.unwrap();
+        let renewed = world
+            .ledger
+            .renew_lease(lease.epoch, TERM)
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!((renewed.epoch, renewed.position), (lease.epoch, position));
+    }
 }
 
 async fn an_owner_that_starts_again_need_not_wait(world: World) {

@@ -4,6 +4,7 @@ mod audience;
 mod claim;
 mod dead_letters;
 mod lease;
+mod probe;
 mod query;
 mod record;
 mod rows;
@@ -49,6 +50,7 @@ where
     audience::run(&world).await;
     rows::run(&world).await;
     claim::run(&world).await;
+    probe::run(&world).await;
     record::run(&world).await;
     sweep::run(&world).await;
     query::run(&world).await;

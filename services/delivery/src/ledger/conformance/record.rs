@@ -1,7 +1,12 @@
-use fedsx_kernel::delivery::{claim::CLAIM, outcome::Outcome, peer::Peer, row::DeliveryState};
+use fedsx_kernel::delivery::{
+    claim::CLAIM,
+    outcome::Outcome,
+    peer::Peer,
+    row::{DeliveryState, MOST_OWED},
+};
 use jiff::SignedDuration;
 
-use super::{World, ids, origin, token};
+use super::{World, delivery, ids, origin, token};
 use crate::ledger::{Attempt, Report};
 
 pub(super) async fn run(world: &impl AsyncFn() -> World) {
@@ -13,6 +18,7 @@ pub(super) async fn run(world: &impl AsyncFn() -> World) {
     an_answer_lifts_the_hold_of_a_failure(world().await).await;
     a_lane_that_rests_is_not_due(world().await).await;
     many_lanes_are_recorded_together(world().await).await;
+    a_lane_whose_peer_takes_nothing_owes_so_many_at_most(world().await).await;
 }
 
 fn attempt(world: &World, position: u64, outcome: Outcome) -> Attempt {
@@ -169,4 +175,40 @@ async fn many_lanes_are_recorded_together(world: World) {
             .all(|verdict| verdict.mine && !verdict.due)
     );
     assert_eq!(world.ledger.pending().await.unwrap(), 0);
+}
+
+async fn a_lane_whose_peer_takes_nothing_owes_so_many_at_most(world: World) {
+    let most = u64::from(MOST_OWED);
+    let lane = world.owe("peer", &[1, 2, 3]).await;
+    let rows: Vec<_> = (4..=most + 3)
+        .map(|position| delivery("peer", position))
+        .collect();
+    for rows in rows.chunks(1_000) {
+        world.insert(rows).await;
+    }
+    let dead = async || {
+        let states = world.states(lane).await;
+        let dead = states.into_iter().filter(|(_, state, _)| *state == "dead");
+        dead.map(|(position, ..)| position).collect::<Vec<_>>()
+    };
+    let hold = Outcome::Throttled(SignedDuration::from_secs(60));
+    for (number, outcome, expected) in [
+        // It may be away: then it is parked, and owed no more.
+        (1, Outcome::OriginFailed, vec![]),
+        (2, hold, vec![1, 2, 3]),
+        (3, Outcome::Retry, vec![1, 2, 3]),
+    ] {
+        let claim = world.claim(&[lane], number).await.remove(0);
+        world.record(&claim, claim.owed[0].position, outcome, true).await;
+        assert_eq!(dead().await, expected, "{outcome:?}");
+        world.pass(60);
+    }
+    world.insert(&[delivery("peer", most + 4)]).await;
+    let claim = world.claim(&[lane], 4).await.remove(0);
+    assert_eq!(claim.owed[0].position, 4);
+    world.record(&claim, 4, Outcome::Retry, true).await;
+    assert_eq!(dead().await, [1, 2, 3, 4]);
+    world.pass(60);
+    let again = world.claim(&[lane], 5).await.remove(0);
+    assert_eq!((again.owed[0].position, again.owed[0].attempts), (5, 0));
 }

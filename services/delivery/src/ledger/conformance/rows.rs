@@ -1,4 +1,5 @@
 use fedsx_kernel::delivery::{
+    outcome::Outcome,
     peer::{Peer, Standing},
     row::DeliveryState,
 };
@@ -12,6 +13,7 @@ pub(super) async fn run(world: &impl AsyncFn() -> World) {
     lanes_that_may_not_be_claimed_are_not_told_of(world().await).await;
     ended_rows_are_owed_no_more(world().await).await;
     a_backlog_is_counted_up_to_a_limit(world().await).await;
+    what_waits_for_its_next_attempt_is_no_backlog(world().await).await;
     parked_origins_are_told_with_what_is_pending(world().await).await;
 }
 
@@ -131,6 +133,22 @@ async fn a_backlog_is_counted_up_to_a_limit(world: World) {
     assert_eq!(turn.backlog(&origin("peer"), 100).await.unwrap(), 6);
     assert_eq!(turn.backlog(&origin("peer"), 4).await.unwrap(), 4);
     assert_eq!(turn.backlog(&origin("far"), 4).await.unwrap(), 0);
+}
+
+async fn what_waits_for_its_next_attempt_is_no_backlog(world: World) {
+    let broken = world.owe("peer/broken", &[1, 2, 3]).await;
+    world.owe("peer", &[1, 2]).await;
+    let backlog = async || {
+        let mut turn = world.ledger.turn().await.unwrap();
+        turn.backlog(&origin("peer"), 100).await.unwrap()
+    };
+    let claim = world.claim(&[broken], 1).await.remove(0);
+    assert_eq!(backlog().await, 5, "it is under way");
+    world.record(&claim, 1, Outcome::Retry, true).await;
+    world.insert(&[delivery("peer/broken", 4)]).await;
+    assert_eq!(backlog().await, 2);
+    world.pass(5);
+    assert_eq!(backlog().await, 6);
 }
 
 async fn parked_origins_are_told_with_what_is_pending(world: World) {

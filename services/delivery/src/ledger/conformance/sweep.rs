@@ -6,7 +6,10 @@ use fedsx_kernel::delivery::{
 use jiff::SignedDuration;
 
 use super::{World, delivery, lanes, origin};
-use crate::ledger::{Hurried, Members, Whom, sweep::queued};
+use crate::{
+    broker::Due,
+    ledger::{Hurried, Members, Whom, sweep::queued},
+};
 
 pub(super) async fn run(world: &impl AsyncFn() -> World) {
     a_lost_message_is_published_again(world().await).await;
@@ -15,6 +18,7 @@ pub(super) async fn run(world: &impl AsyncFn() -> World) {
     of_a_failing_origin_one_lane_is_published(world().await).await;
     a_failing_origin_hides_nobody(world().await).await;
     a_long_queue_is_not_taken_for_lost(world().await).await;
+    what_was_not_published_after_all_is_found_at_once(world().await).await;
     retry_now_makes_everything_due(world().await).await;
     retry_now_of_one_origin_leaves_the_others(world().await).await;
     origins_are_found_by_their_standing(world().await).await;
@@ -111,11 +115,26 @@ async fn a_long_queue_is_not_taken_for_lost(world: World) {
     let rows: Vec<_> = (0..5_000)
         .map(|number| delivery(&format!("peer/{number}"), 1))
         .collect();
-    assert_eq!(world.insert(&rows).await.len(), 5_000);
-    world.pass(9);
+    let due = world.insert(&rows).await;
+    assert_eq!(due.len(), 5_000);
+    world.clock.advance(queued(10));
+    let swept = world.ledger.sweep(20).await.unwrap();
+    assert_eq!(lanes(&swept), lanes(&due[..10]), "those at its front may be lost");
+    world.clock.advance(queued(4_999) - queued(10));
+    let last = |swept: &[Due]| swept.iter().any(|swept| *swept == due[4_999]);
+    assert!(!last(&world.ledger.sweep(5_000).await.unwrap()));
+    world.clock.advance(queued(5_000) - queued(4_999));
+    assert!(last(&world.ledger.sweep(5_000).await.unwrap()));
+}
+
+async fn what_was_not_published_after_all_is_found_at_once(world: World) {
+    let rows = ["peer/one", "peer/two", "peer/three"].map(|name| delivery(name, 1));
+    let due = lanes(&world.insert(&rows).await);
+    world.claim(&due[..1], 1).await;
     assert_eq!(world.ledger.sweep(10).await.unwrap(), []);
-    world.pass(1);
-    assert_eq!(world.ledger.sweep(10).await.unwrap().len(), 10);
+    world.ledger.unqueue(&due[..2]).await.unwrap();
+    assert_eq!(lanes(&world.ledger.sweep(10).await.unwrap()), due[1..2]);
+    assert_eq!(world.ledger.sweep(10).await.unwrap(), []);
 }
 
 async fn retry_now_makes_everything_due(world: World) {

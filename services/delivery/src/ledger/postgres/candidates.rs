@@ -7,9 +7,12 @@ use fedsx_kernel::{
     origin::Origin,
 };
 use jiff::Timestamp;
-use sqlx::{PgConnection, postgres::PgRow};
+use sqlx::postgres::PgRow;
 
-use super::row::{get, names};
+use super::{
+    connection::Connection,
+    row::{get, names},
+};
 use crate::{
     lane::LaneId,
     ledger::{
@@ -48,7 +51,7 @@ pub(super) const CLAIMED: &str = "SELECT o.origin FROM unnest($1::text[]) AS o (
 
 /// Those of the failing origins of which a lane is claimed.
 pub(super) async fn claimed(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     peers: &BTreeMap<Origin, Peer>,
     now: Timestamp,
 ) -> Result<BTreeSet<Origin>> {

@@ -10,15 +10,16 @@ use fedsx_kernel::{
     delivery::{claim::claimable, peer::Peer},
     origin::Origin,
 };
+use fedsx_runtime::database::postgres::retried;
 use jiff::Timestamp;
-use sqlx::{PgConnection, postgres::PgRow};
+use sqlx::postgres::PgRow;
 
 use super::{
     Durability, Postgres,
     candidates::{candidate, claimed},
+    connection::Connection,
     owed::{Granted, take},
     peers, probe,
-    retry::retried,
     row::{self, clock, get, ids, lane_columns, peer_columns, text},
 };
 use crate::{
@@ -180,7 +181,7 @@ fn latest(rows: &[PgRow]) -> Result<Option<Timestamp>> {
 
 /// Those of the locked lanes that may be claimed together.
 async fn granted(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     rows: &[PgRow],
     order: &[LaneId],
     now: Timestamp,
@@ -214,7 +215,7 @@ async fn granted(
 /// The failing origins of which no lane may be claimed, since one is, or since somebody else decides over that now. The
 /// others are locked, and read as they stand under that lock.
 async fn trials(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     candidates: &[Candidate],
     peers: &mut BTreeMap<Origin, Peer>,
     now: Timestamp,

@@ -1,14 +1,15 @@
 //! Dead letters, sent again or dropped.
 
 use async_trait::async_trait;
-use sqlx::PgConnection;
 
 use super::{
-    Durability, Postgres, lease,
-    retry::retried,
+    Durability, Postgres,
+    connection::Connection,
+    lease,
     row::{column, get},
 };
 use crate::ledger::{DeadLetters, DeliveryKey, Replayed, Result, driver, integer, value::unsigned};
+use fedsx_runtime::database::postgres::retried;
 
 #[async_trait]
 impl DeadLetters for Postgres {
@@ -91,7 +92,7 @@ const LANES: &str = "WITH letters AS MATERIALIZED ( \
          JOIN lane r ON r.address = w.address AND r.actor = w.actor AND r.replay = true \
      ) r ON r.actor = k.actor AND r.address = k.address AND NOT k.blocked";
 
-async fn find(connection: &mut PgConnection, deliveries: &[DeliveryKey]) -> Result<Moves> {
+async fn find(connection: &mut Connection, deliveries: &[DeliveryKey]) -> Result<Moves> {
     let (lanes, positions) = keys(deliveries);
     let rows = sqlx::query(letters!())
         .bind(lanes)
@@ -130,7 +131,7 @@ async fn find(connection: &mut PgConnection, deliveries: &[DeliveryKey]) -> Resu
 
 /// Moves letters to their replay lanes, which are locked for it and due now. One that is in its replay lane already stays
 /// there, and one that would meet another there stays a dead letter.
-async fn owe(connection: &mut PgConnection, moves: &Moves, now: i64) -> Result<u64> {
+async fn owe(connection: &mut Connection, moves: &Moves, now: i64) -> Result<u64> {
     sqlx::query("SELECT s.lane FROM lane_state s WHERE s.lane = ANY($1) ORDER BY s.lane FOR NO KEY UPDATE")
         .bind(&moves.to)
         .execute(&mut *connection)

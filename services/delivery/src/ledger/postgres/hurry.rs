@@ -2,10 +2,11 @@
 
 use fedsx_kernel::origin::Origin;
 use jiff::Timestamp;
-use sqlx::PgConnection;
 
 use super::{
-    Durability, Postgres, peers,
+    Durability, Postgres,
+    connection::Connection,
+    peers,
     row::{self, clock, get, peer_columns, troubled},
 };
 use crate::ledger::{
@@ -61,11 +62,7 @@ pub(super) async fn hurry(ledger: &Postgres, origin: Option<&Origin>) -> Result<
     Ok(hurried)
 }
 
-async fn count(
-    connection: &mut PgConnection,
-    lanes: &[i64],
-    set: Option<i64>,
-) -> Result<(Hurried, Timestamp)> {
+async fn count(connection: &mut Connection, lanes: &[i64], set: Option<i64>) -> Result<(Hurried, Timestamp)> {
     let row = sqlx::query(concat!(
         "SELECT count(*) AS deliveries, count(DISTINCT l.origin) AS origins, ",
         clock!("$2"),
@@ -84,7 +81,7 @@ async fn count(
     Ok((hurried, time("delivery", "now", "", get(&row, "now")?)?))
 }
 
-async fn lift(connection: &mut PgConnection, lanes: &[i64], now: Timestamp) -> Result<()> {
+async fn lift(connection: &mut Connection, lanes: &[i64], now: Timestamp) -> Result<()> {
     for sql in [
         "UPDATE delivery SET next_at = $2 WHERE lane = ANY($1) AND state = 'pending' AND next_at > $2",
         "UPDATE lane_state SET next_due = least(next_due, $2), sweep_at = 0 WHERE lane = ANY($1) \

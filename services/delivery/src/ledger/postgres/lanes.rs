@@ -4,14 +4,17 @@ use std::collections::HashMap;
 
 use fedsx_kernel::origin::Origin;
 use jiff::Timestamp;
-use sqlx::{PgConnection, postgres::PgRow};
+use sqlx::postgres::PgRow;
 
-use super::row::{column, get, names, text};
+use super::{
+    connection::Connection,
+    row::{column, get, names, text},
+};
 use crate::ledger::{NewDelivery, Result, driver, value::maybe_time};
 
 /// The lanes of rows to be written, one a row; those that there are not yet are made. Under the cursor's lock, so that
 /// nobody else makes them.
-pub(super) async fn of(connection: &mut PgConnection, rows: &[NewDelivery]) -> Result<Vec<i64>> {
+pub(super) async fn of(connection: &mut Connection, rows: &[NewDelivery]) -> Result<Vec<i64>> {
     let mut ways = Vec::new();
     let mut numbers = HashMap::new();
     let mut wanted = Vec::with_capacity(rows.len());
@@ -41,7 +44,7 @@ pub(super) async fn of(connection: &mut PgConnection, rows: &[NewDelivery]) -> R
 }
 
 /// Ids by number.
-async fn find(connection: &mut PgConnection, ways: &[&NewDelivery]) -> Result<HashMap<usize, i64>> {
+async fn find(connection: &mut Connection, ways: &[&NewDelivery]) -> Result<HashMap<usize, i64>> {
     let rows = sqlx::query(FIND)
         .bind(column(ways, |way| text(&way.address)))
         .bind(column(ways, |way| text(&way.actor)))
@@ -61,7 +64,7 @@ pub(super) const FIND: &str = "SELECT k.number, l.id \
      JOIN lane l ON l.address = k.address AND l.actor = k.actor AND l.replay = false";
 
 /// Makes lanes, answering their ids in order, and origins that are new.
-async fn make(connection: &mut PgConnection, ways: &[&NewDelivery]) -> Result<Vec<i64>> {
+async fn make(connection: &mut Connection, ways: &[&NewDelivery]) -> Result<Vec<i64>> {
     let mut origins: Vec<_> = ways.iter().map(|way| way.origin.as_str()).collect();
     origins.sort_unstable();
     origins.dedup();
@@ -101,7 +104,7 @@ pub(super) struct Locked {
 }
 
 /// Locks lanes, in the order of their ids.
-pub(super) async fn lock(connection: &mut PgConnection, lanes: &[i64]) -> Result<Vec<Locked>> {
+pub(super) async fn lock(connection: &mut Connection, lanes: &[i64]) -> Result<Vec<Locked>> {
     let rows = sqlx::query(
         "SELECT s.lane, s.claim_until, s.next_due, s.sweep_at FROM lane_state s WHERE s.lane = ANY($1) \
          ORDER BY s.lane FOR NO KEY UPDATE",
@@ -125,7 +128,7 @@ fn locked(row: &PgRow) -> Result<Locked> {
 
 /// Sets the lanes of these origins down as parked, if they owe something, or as not parked. Under the cursor's lock, and
 /// those of the origins.
-pub(super) async fn park(connection: &mut PgConnection, origins: &[(Origin, bool)]) -> Result<()> {
+pub(super) async fn park(connection: &mut Connection, origins: &[(Origin, bool)]) -> Result<()> {
     if origins.is_empty() {
         return Ok(());
     }

@@ -2,16 +2,17 @@
 
 use async_trait::async_trait;
 use jiff::SignedDuration;
-use sqlx::{PgConnection, PgPool, postgres::PgRow};
+use sqlx::postgres::PgRow;
 
 use super::{
     Postgres,
+    connection::{Connection, Pool},
     row::{clock, get, text},
 };
 use crate::ledger::{Cursor, Lease, Leases, Result, driver, integer, value::unsigned};
 
 /// Gives a new ledger its cursor and its name. Of several processes that find it empty one does.
-pub(super) async fn found(pool: &PgPool) -> Result<()> {
+pub(super) async fn found(pool: &Pool) -> Result<()> {
     sqlx::query(
         "INSERT INTO cursor (id, ledger, position, epoch, owner, lease_until) \
          VALUES (true, $1, 0, 0, '', 0) ON CONFLICT DO NOTHING",
@@ -24,7 +25,7 @@ pub(super) async fn found(pool: &PgPool) -> Result<()> {
 }
 
 /// Locks the cursor's row, and reads the clock after that.
-pub(super) async fn lock(connection: &mut PgConnection, set: Option<i64>) -> Result<(Cursor, i64)> {
+pub(super) async fn lock(connection: &mut Connection, set: Option<i64>) -> Result<(Cursor, i64)> {
     let row = sqlx::query(concat!(
         "WITH locked AS MATERIALIZED (SELECT position, epoch, silent_until, ledger FROM cursor FOR UPDATE) \
          SELECT locked.*, ",
@@ -52,6 +53,13 @@ fn cursor(row: &PgRow) -> Result<Cursor> {
 
 fn column(row: &PgRow, name: &'static str) -> Result<u64> {
     unsigned("cursor", name, 1, get(row, name)?)
+}
+
+fn lease(row: &PgRow) -> Result<Lease> {
+    Ok(Lease {
+        epoch: column(row, "epoch")?,
+        position: column(row, "position")?,
+    })
 }
 
 fn micros(term: SignedDuration) -> i64 {
@@ -95,28 +103,22 @@ impl Leases for Postgres {
         .fetch_optional(&self.pool)
         .await
         .map_err(driver("take the lease"))?;
-        row.map(|row| {
-            Ok(Lease {
-                epoch: column(&row, "epoch")?,
-                position: column(&row, "position")?,
-            })
-        })
-        .transpose()
+        row.as_ref().map(lease).transpose()
     }
 
-    async fn renew_lease(&self, epoch: u64, term: SignedDuration) -> Result<bool> {
-        let done = sqlx::query(concat!(
+    async fn renew_lease(&self, epoch: u64, term: SignedDuration) -> Result<Option<Lease>> {
+        let row = sqlx::query(concat!(
             "UPDATE cursor SET lease_until = ",
             clock!("$3"),
-            " + $2 WHERE epoch = $1"
+            " + $2 WHERE epoch = $1 RETURNING epoch, position"
         ))
         .bind(integer(epoch))
         .bind(micros(term))
         .bind(self.set())
-        .execute(&self.pool)
+        .fetch_optional(&self.pool)
         .await
         .map_err(driver("renew the lease"))?;
-        Ok(done.rows_affected() == 1)
+        row.as_ref().map(lease).transpose()
     }
 
     async fn yield_lease(&self, epoch: u64) -> Result<()> {

@@ -5,12 +5,15 @@ use fedsx_kernel::{
     delivery::audience::{Change, Opening},
     origin::Origin,
 };
-use sqlx::{PgConnection, postgres::PgRow};
+use sqlx::postgres::PgRow;
 
-use super::row::{column, get, text};
+use super::{
+    connection::Connection,
+    row::{column, get, text},
+};
 use crate::ledger::{Audience, Members, RelationKey, Result, Whom, driver, integer, value::parsed};
 
-pub(super) async fn change(connection: &mut PgConnection, changes: &[(RelationKey, Change)]) -> Result<()> {
+pub(super) async fn change(connection: &mut Connection, changes: &[(RelationKey, Change)]) -> Result<()> {
     let opened: Vec<(&RelationKey, &Opening)> = changes
         .iter()
         .filter_map(|(key, change)| Some((key, change.open.as_ref()?)))
@@ -87,7 +90,7 @@ pub(super) const ALL_OF: &str = grouped!(" AND a.origin = $3");
 pub(super) const NAMED: &str = named!(" AND $3::text IS NULL");
 pub(super) const NAMED_OF: &str = named!(" AND a.origin = $3");
 
-pub(super) async fn at(connection: &mut PgConnection, members: Members<'_>) -> Result<Vec<Audience>> {
+pub(super) async fn at(connection: &mut Connection, members: Members<'_>) -> Result<Vec<Audience>> {
     let (Whom::All(names) | Whom::Named(names)) = members.whom;
     let [all, named] = match members.origin {
         Some(_) => [ALL_OF, NAMED_OF],
@@ -115,7 +118,7 @@ pub(super) async fn at(connection: &mut PgConnection, members: Members<'_>) -> R
     Ok(found)
 }
 
-pub(super) async fn open_follows(connection: &mut PgConnection, origin: &Origin) -> Result<Vec<Cid>> {
+pub(super) async fn open_follows(connection: &mut Connection, origin: &Origin) -> Result<Vec<Cid>> {
     let rows = sqlx::query_scalar(
         "SELECT follow_cid FROM audience WHERE origin = $1 AND to_position IS NULL ORDER BY follow_cid",
     )

@@ -17,11 +17,11 @@
 //!
 //! | transaction | locks, in order |
 //! | --- | --- |
-//! | a turn | cursor; to park, the origin; to end deliveries, the origin and its lanes; to add deliveries, when they are written: all origins that are not live, then the lanes; to write standings: the origins, and where parking begins or ends their lanes |
+//! | a turn | cursor; to park, the origin; to end deliveries, the origin and its lanes; to add deliveries, when they are written: those of their origins that are not live, then the lanes; to write standings: the origins, to end their parking those that nobody holds, and where parking begins or ends their lanes |
 //! | claim | lanes that nobody holds; failing origins that nobody holds. It waits for nobody |
 //! | claim of a probe | the origin; its lane, if nobody holds it |
 //! | record | the origins whose standings change; the lanes of the batch |
-//! | sweep | lanes that nobody holds. It waits for nobody |
+//! | sweep, unqueue | lanes that nobody holds. It waits for nobody |
 //! | hurry | origins; lanes |
 //! | replay | cursor; the letters; their replay lanes |
 //! | forget | the letters |
@@ -30,12 +30,18 @@
 //! A turn that folds a block between two batches of deliveries takes the second batch's locks after the first's, and may
 //! meet a deadlock by that. Whoever loses one, rolled back, runs again: a turn by fan-out, all others by `retry`.
 //!
+//! # A database that is away
+//!
+//! No answer is waited for without end: see [`connection`].
+//!
 //! # What a crash of the database may forget
 //!
-//! Everything is durable when a call answers, but for three writes: see [`Durability`].
+//! Everything is durable when a call answers, but for some writes: see [`Durability`].
 
+mod before;
 mod candidates;
 mod claim;
+mod connection;
 mod dead_letters;
 mod hurry;
 mod lanes;
@@ -48,7 +54,6 @@ mod prune;
 mod query;
 mod record;
 mod relations;
-mod retry;
 mod row;
 mod rows;
 mod sweep;
@@ -59,9 +64,9 @@ mod turn;
 use std::sync::Arc;
 
 use fedsx_runtime::{clock::Clock, database};
-use sqlx::{PgPool, Postgres as Db, Transaction};
 
 use super::{Result, driver, value};
+use connection::{Pool, Transaction};
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/ledger/postgres/migrations");
 
@@ -80,7 +85,7 @@ const PLANS: [(&str, &str); 4] = [
 /// The ledger in PostgreSQL. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Postgres {
-    pool: PgPool,
+    pool: Pool,
     clock: Option<Arc<dyn Clock>>,
 }
 
@@ -92,6 +97,7 @@ pub struct Postgres {
 pub async fn open(url: &str) -> Result<Postgres> {
     let url = planned(url)?;
     let pool = database::postgres::open(&url, "delivery", &MIGRATIONS, CONNECTIONS).await?;
+    let pool = Pool::new(pool);
     lease::found(&pool).await?;
     Ok(Postgres { pool, clock: None })
 }
@@ -114,6 +120,9 @@ enum Durability {
     Durable,
     /// It does not, since the protocol forgives the loss:
     ///
+    /// * a turn of fan-out, of catch-up or of parking: it is taken again, from where the ledger is then, which fan-out
+    ///   learns when it next renews its lease. Nothing was sent because of it, for a claim of what it wrote is durable, and
+    ///   with it what was written before;
     /// * that a lane was queued: it is swept once more;
     /// * that old rows were pruned: they are pruned again;
     /// * that deliveries were *delivered*, in a batch without any other outcome: they are owed again and sent again, to
@@ -145,13 +154,13 @@ impl Postgres {
         self.clock.as_ref().map(|clock| value::micros(clock.now()))
     }
 
-    async fn begin(&self, durability: Durability) -> Result<Transaction<'static, Db>> {
+    async fn begin(&self, durability: Durability) -> Result<Transaction> {
         let begin = match durability {
             Durability::Durable => "BEGIN",
             Durability::Forgiven => "BEGIN; SET LOCAL synchronous_commit = off",
         };
         self.pool
-            .begin_with(begin)
+            .begin(begin)
             .await
             .map_err(driver("begin a transaction"))
     }

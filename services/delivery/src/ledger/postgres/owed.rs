@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, HashSet};
 
 use fedsx_kernel::delivery::{claim::CLAIM, peer::Peer};
 use jiff::Timestamp;
-use sqlx::{PgConnection, postgres::PgRow};
+use sqlx::postgres::PgRow;
 
-use super::row::{column, get, next_due, small};
+use super::{
+    connection::Connection,
+    row::{column, get, next_due, small},
+};
 use crate::{
     lane::{Lane, LaneId},
     ledger::{
@@ -38,7 +41,7 @@ pub(super) const TAKE: &str = "WITH owed AS MATERIALIZED ( \
 
 /// Claims lanes with what they owe. One that turns out to owe nothing now is not claimed, and due when its rows say.
 pub(super) async fn take(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     granted: Vec<Granted>,
     token: &ClaimToken,
     now: Timestamp,
@@ -83,7 +86,7 @@ pub(super) async fn take(
 }
 
 /// Lanes that owe nothing now are due when their rows say.
-async fn set_down(connection: &mut PgConnection, lanes: &[&Lane]) -> Result<()> {
+async fn set_down(connection: &mut Connection, lanes: &[&Lane]) -> Result<()> {
     let unique: HashSet<_> = lanes.iter().map(|lane| (lane.id, lane.replay)).collect();
     sqlx::query(concat!(
         "UPDATE lane_state s SET sweep_at = coalesce(k.next_due, 0), next_due = k.next_due FROM ( \

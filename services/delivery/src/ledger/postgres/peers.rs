@@ -6,15 +6,19 @@ use fedsx_kernel::{
     delivery::peer::{Peer, Standing},
     origin::Origin,
 };
-use sqlx::{PgConnection, PgExecutor, Postgres as Db, postgres::PgArguments, query::Query};
+use jiff::Timestamp;
+use sqlx::{PgExecutor, Postgres as Db, postgres::PgArguments, query::Query};
 
-use super::row::{self, column, get, names, peer_columns, troubled};
+use super::{
+    connection::Connection,
+    row::{self, column, get, names, peer_columns, troubled},
+};
 use crate::ledger::{
     Result, driver, integer,
     value::{maybe_micros, micros, parsed, unsigned},
 };
 
-pub(super) async fn read(connection: &mut PgConnection, peers: &[Origin]) -> Result<BTreeMap<Origin, Peer>> {
+pub(super) async fn read(connection: &mut Connection, peers: &[Origin]) -> Result<BTreeMap<Origin, Peer>> {
     let rows = sqlx::query(concat!(
         "SELECT ",
         peer_columns!(),
@@ -29,7 +33,7 @@ pub(super) async fn read(connection: &mut PgConnection, peers: &[Origin]) -> Res
 
 /// Locks the rows that there are, by name, and reads them.
 pub(super) async fn lock<'a>(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     peers: impl IntoIterator<Item = &'a Origin>,
 ) -> Result<BTreeMap<Origin, Peer>> {
     let rows = sqlx::query(concat!(
@@ -46,7 +50,7 @@ pub(super) async fn lock<'a>(
 
 /// Locks those of the rows that nobody else holds, and reads them.
 pub(super) async fn try_lock<'a>(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     peers: impl IntoIterator<Item = &'a Origin>,
 ) -> Result<BTreeMap<Origin, Peer>> {
     let rows = sqlx::query(concat!(
@@ -61,14 +65,18 @@ pub(super) async fn try_lock<'a>(
     rows.iter().map(row::peer).collect()
 }
 
-/// Locks the peers that are not live, by name: those whose standings a turn may yet have to write when it has taken the locks
-/// of lanes.
-pub(super) async fn lock_unwell(connection: &mut PgConnection) -> Result<()> {
+/// Locks those of the peers that are not live, by name: their standings a turn may yet have to write when it has taken the
+/// locks of lanes.
+pub(super) async fn lock_unwell<'a>(
+    connection: &mut Connection,
+    peers: impl IntoIterator<Item = &'a Origin>,
+) -> Result<()> {
     sqlx::query(concat!(
-        "SELECT o.origin FROM origin o WHERE o.state <> 'live' AND ",
+        "SELECT o.origin FROM origin o WHERE o.origin = ANY($1) AND o.state <> 'live' AND ",
         troubled!(),
         " ORDER BY o.origin FOR NO KEY UPDATE"
     ))
+    .bind(names(peers))
     .execute(connection)
     .await
     .map_err(driver("lock peers"))?;
@@ -76,7 +84,7 @@ pub(super) async fn lock_unwell(connection: &mut PgConnection) -> Result<()> {
 }
 
 /// The peers that are not simply live.
-pub(super) async fn troubled(connection: &mut PgConnection) -> Result<BTreeMap<Origin, Peer>> {
+pub(super) async fn troubled(connection: &mut Connection) -> Result<BTreeMap<Origin, Peer>> {
     let rows = sqlx::query(concat!(
         "SELECT ",
         peer_columns!(),
@@ -132,7 +140,7 @@ pub(super) fn bind<'q>(
 }
 
 /// Writes rows that are locked, or that are new.
-pub(super) async fn put(connection: &mut PgConnection, peers: &BTreeMap<Origin, Peer>) -> Result<()> {
+pub(super) async fn put(connection: &mut Connection, peers: &BTreeMap<Origin, Peer>) -> Result<()> {
     let written = bind(sqlx::query(put_peers!()), peers).execute(connection).await;
     written.map(drop).map_err(driver("write the peers"))
 }
@@ -160,20 +168,29 @@ pub(super) async fn parked(executor: impl PgExecutor<'_>) -> Result<Vec<(Origin,
         .collect()
 }
 
-pub(super) async fn backlog(connection: &mut PgConnection, origin: &Origin, limit: u32) -> Result<u32> {
-    let count: i64 = sqlx::query_scalar(
-        "SELECT count(*) FROM (SELECT 1 FROM lane l JOIN delivery d ON d.lane = l.id AND d.state = 'pending' \
-         WHERE l.origin = $1 AND NOT l.replay LIMIT $2) backlog",
-    )
-    .bind(origin.as_str())
-    .bind(i64::from(limit))
-    .fetch_one(connection)
-    .await
-    .map_err(driver("count a backlog"))?;
+/// Pending rows of an origin's lanes that are due.
+pub(super) const BACKLOG: &str = "SELECT count(*) FROM ( \
+         SELECT 1 FROM lane l JOIN lane_state s ON s.lane = l.id \
+         JOIN delivery d ON d.lane = l.id AND d.state = 'pending' \
+         WHERE l.origin = $1 AND NOT l.replay AND s.next_due <= $3 LIMIT $2) backlog";
+
+pub(super) async fn backlog(
+    connection: &mut Connection,
+    origin: &Origin,
+    limit: u32,
+    now: Timestamp,
+) -> Result<u32> {
+    let count: i64 = sqlx::query_scalar(BACKLOG)
+        .bind(origin.as_str())
+        .bind(i64::from(limit))
+        .bind(micros(now))
+        .fetch_one(connection)
+        .await
+        .map_err(driver("count a backlog"))?;
     unsigned("delivery", "count", origin, count)
 }
 
-pub(super) async fn block(connection: &mut PgConnection, origin: &Origin, position: u64) -> Result<()> {
+pub(super) async fn block(connection: &mut Connection, origin: &Origin, position: u64) -> Result<()> {
     sqlx::query(
         "INSERT INTO block (origin, from_position) SELECT $1, $2 \
          WHERE NOT EXISTS (SELECT 1 FROM block WHERE origin = $1 AND to_position IS NULL) \
@@ -187,7 +204,7 @@ pub(super) async fn block(connection: &mut PgConnection, origin: &Origin, positi
     Ok(())
 }
 
-pub(super) async fn unblock(connection: &mut PgConnection, origin: &Origin, position: u64) -> Result<()> {
+pub(super) async fn unblock(connection: &mut Connection, origin: &Origin, position: u64) -> Result<()> {
     sqlx::query("UPDATE block SET to_position = $2 WHERE origin = $1 AND to_position IS NULL")
         .bind(origin.as_str())
         .bind(integer(position))
@@ -198,7 +215,7 @@ pub(super) async fn unblock(connection: &mut PgConnection, origin: &Origin, posi
 }
 
 pub(super) async fn blocks(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     peers: &[Origin],
 ) -> Result<BTreeMap<Origin, Vec<(u64, Option<u64>)>>> {
     let rows = sqlx::query(

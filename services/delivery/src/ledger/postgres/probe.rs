@@ -1,14 +1,17 @@
 //! Claiming the lane of a probe.
 
+use std::collections::BTreeMap;
+
 use fedsx_kernel::{
     delivery::{claim::is_free, peer},
     origin::Origin,
 };
-use sqlx::{PgConnection, postgres::PgRow};
+use sqlx::postgres::PgRow;
 
 use super::{
     Durability, Postgres,
     candidates::claimed,
+    connection::Connection,
     owed::{Granted, take},
     peers,
     row::{self, clock, get, lane_columns},
@@ -52,6 +55,10 @@ pub(super) async fn claim(
         due_only: false,
     };
     let claims = take(&mut transaction, vec![granted], token, now, 1).await?;
+    if !claims.is_empty() {
+        let probing = BTreeMap::from([(origin.clone(), peer.probing(now))]);
+        peers::put(&mut transaction, &probing).await?;
+    }
     transaction
         .commit()
         .await
@@ -59,7 +66,7 @@ pub(super) async fn claim(
     Ok(claims.into_iter().next().map(Claim::as_probe))
 }
 
-async fn now(connection: &mut PgConnection, set: Option<i64>) -> Result<jiff::Timestamp> {
+async fn now(connection: &mut Connection, set: Option<i64>) -> Result<jiff::Timestamp> {
     let now: i64 = sqlx::query_scalar(concat!("SELECT ", clock!("$1")))
         .bind(set)
         .fetch_one(connection)
@@ -68,14 +75,15 @@ async fn now(connection: &mut PgConnection, set: Option<i64>) -> Result<jiff::Ti
     time("origin", "now", "", now)
 }
 
-/// The first pending row of each lane of an origin.
-pub(super) const FIRST: &str = "SELECT d.lane, d.position FROM lane l CROSS JOIN LATERAL ( \
-         SELECT d.lane, d.position FROM delivery d WHERE d.lane = l.id AND d.state = 'pending' \
+/// The first pending row of each lane of an origin, and since when it is due; a lane that rests is due later.
+pub(super) const FIRST: &str = "SELECT d.lane, d.position, greatest(d.next_at, s.next_due, 0) AS due \
+     FROM lane l JOIN lane_state s ON s.lane = l.id CROSS JOIN LATERAL ( \
+         SELECT d.lane, d.position, d.next_at FROM delivery d WHERE d.lane = l.id AND d.state = 'pending' \
          ORDER BY d.position LIMIT 1 \
      ) d WHERE l.origin = $1";
 
 /// The lane of an origin's probe.
-async fn lane(connection: &mut PgConnection, origin: &Origin) -> Result<Option<LaneId>> {
+async fn lane(connection: &mut Connection, origin: &Origin) -> Result<Option<LaneId>> {
     let rows = sqlx::query(FIRST)
         .bind(origin.as_str())
         .fetch_all(connection)
@@ -84,17 +92,15 @@ async fn lane(connection: &mut PgConnection, origin: &Origin) -> Result<Option<L
     let first = |row: &PgRow| {
         let lane: i64 = get(row, "lane")?;
         let position: u64 = unsigned("delivery", "position", lane, get(row, "position")?)?;
-        Ok((LaneId(lane), position))
+        let due = time("delivery", "next_at", lane, get(row, "due")?)?;
+        Ok((LaneId(lane), position, due))
     };
     let pending = rows.iter().map(first).collect::<Result<Vec<_>>>()?;
     Ok(peer::probe(pending).map(|(lane, _)| lane))
 }
 
 /// The lane, and until when it is claimed; none where somebody holds it.
-async fn lock(
-    connection: &mut PgConnection,
-    lane: LaneId,
-) -> Result<Option<(Lane, Option<jiff::Timestamp>)>> {
+async fn lock(connection: &mut Connection, lane: LaneId) -> Result<Option<(Lane, Option<jiff::Timestamp>)>> {
     let row = sqlx::query(concat!(
         "SELECT ",
         lane_columns!(),

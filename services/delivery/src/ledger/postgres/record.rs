@@ -6,27 +6,27 @@ use async_trait::async_trait;
 use fedsx_kernel::{
     delivery::{
         claim::{Lane, claimable},
-        outcome::Outcome,
         peer::Peer,
-        row::Row,
+        row::MOST_OWED,
     },
     origin::Origin,
 };
+use fedsx_runtime::database::postgres::retried;
 use jiff::Timestamp;
-use sqlx::{PgConnection, postgres::PgRow};
 
 use super::{
     Durability, Postgres,
+    before::{is_delivered, lock_lanes, lock_origins, rows},
+    connection::Connection,
     peers::{self, put_peers},
-    retry::retried,
-    row::{self, clock, column, get, ids, names, next_due, peer_columns, small, text},
+    row::{column, get, ids, next_due, text},
 };
 use crate::{
     lane::LaneId,
     ledger::{
-        ClaimToken, Records, Report, Result, Verdict, Verdicts, driver, integer,
-        record::{After, Before, settle},
-        value::{maybe_micros, maybe_time, micros, parsed, time, unsigned},
+        Records, Report, Result, Verdict, Verdicts, driver, integer,
+        record::{After, Before, SURPLUS, TAKES_NONE, settle},
+        value::{maybe_micros, maybe_time, micros},
     },
 };
 
@@ -70,15 +70,11 @@ impl Postgres {
             return Ok(Recorded::Changes(changes));
         }
         write(&mut transaction, &after).await?;
+        end_surplus(&mut transaction, &after.unmoved, now).await?;
         let due = release(&mut transaction, reports, &after, &replays, now).await?;
         transaction.commit().await.map_err(driver("record outcomes"))?;
         Ok(Recorded::Done(verdicts(reports, &before, after, &due, now)))
     }
-}
-
-fn is_delivered(report: &Report) -> bool {
-    let mut attempts = report.attempts.iter();
-    attempts.all(|attempt| attempt.outcome == Outcome::Delivered)
 }
 
 fn durability(reports: &[Report]) -> Durability {
@@ -87,114 +83,6 @@ fn durability(reports: &[Report]) -> Durability {
     } else {
         Durability::Durable
     }
-}
-
-/// Origins, and those of lanes, locked by name.
-pub(super) const ORIGINS: &str = "SELECT o.origin FROM origin o WHERE o.origin IN ( \
-         SELECT unnest($1::text[]) UNION SELECT l.origin FROM lane l WHERE l.id = ANY($2) \
-     ) ORDER BY o.origin FOR NO KEY UPDATE";
-
-/// Locks the origins that are known to change, and those of the lanes in which something was not delivered: whose failure
-/// that is depends on what others have recorded.
-async fn lock_origins(
-    connection: &mut PgConnection,
-    reports: &[Report],
-    changing: &BTreeSet<Origin>,
-) -> Result<BTreeSet<Origin>> {
-    let failing = reports.iter().filter(|report| !is_delivered(report));
-    let failing: BTreeSet<_> = failing.map(|report| report.lane).collect();
-    if failing.is_empty() && changing.is_empty() {
-        return Ok(BTreeSet::new());
-    }
-    let locked: Vec<String> = sqlx::query_scalar(ORIGINS)
-        .bind(names(changing))
-        .bind(ids(&failing))
-        .fetch_all(connection)
-        .await
-        .map_err(driver("lock peers"))?;
-    let locked = locked
-        .iter()
-        .map(|origin| parsed("origin", "origin", origin, origin));
-    locked.collect()
-}
-
-/// Lanes, locked in order, and their origins as they stand: nobody changes those that are locked.
-pub(super) const LANES: &str = concat!(
-    "SELECT l.id, l.replay, s.claim_token, ",
-    peer_columns!(),
-    " FROM lane_state s JOIN lane l ON l.id = s.lane JOIN origin o ON o.origin = l.origin \
-     WHERE s.lane = ANY($1) ORDER BY s.lane FOR NO KEY UPDATE OF s"
-);
-
-/// Locks the lanes and reads what the batch is decided by, but for the rows: those of a lane are read when it is locked.
-/// Tells the replay lanes apart.
-async fn lock_lanes(
-    connection: &mut PgConnection,
-    reports: &[Report],
-) -> Result<(Before, HashMap<LaneId, bool>)> {
-    let lanes: BTreeSet<_> = reports.iter().map(|report| report.lane).collect();
-    let found = sqlx::query(LANES)
-        .bind(ids(&lanes))
-        .fetch_all(connection)
-        .await
-        .map_err(driver("lock lanes"))?;
-    let (mut before, mut replays) = (Before::default(), HashMap::new());
-    for row in &found {
-        let lane = LaneId(get(row, "id")?);
-        let token: Option<String> = get(row, "claim_token")?;
-        let (origin, peer) = row::peer(row)?;
-        before.lanes.insert(lane, (token.map(ClaimToken), origin.clone()));
-        before.peers.insert(origin, peer);
-        replays.insert(lane, get(row, "replay")?);
-    }
-    Ok((before, replays))
-}
-
-/// The rows of attempts, and the time.
-pub(super) const ROWS: &str = concat!(
-    "SELECT t.now, d.lane, d.position, d.state, d.attempts FROM (SELECT ",
-    clock!("$3"),
-    " AS now) t LEFT JOIN ( \
-         SELECT d.lane, d.position, d.state, d.attempts FROM unnest($1::bigint[], $2::bigint[]) AS k (lane, position) \
-         JOIN delivery d ON d.lane = k.lane AND d.position = k.position \
-     ) d ON true"
-);
-
-async fn rows(
-    connection: &mut PgConnection,
-    reports: &[Report],
-    set: Option<i64>,
-) -> Result<(BTreeMap<(LaneId, u64), Row>, Timestamp)> {
-    let keys = reports.iter().flat_map(|report| {
-        let attempts = report.attempts.iter();
-        attempts.map(|attempt| (report.lane.0, integer(attempt.position)))
-    });
-    let (lanes, positions): (Vec<i64>, Vec<i64>) = keys.unzip();
-    let found = sqlx::query(ROWS)
-        .bind(lanes)
-        .bind(positions)
-        .bind(set)
-        .fetch_all(connection)
-        .await
-        .map_err(driver("read deliveries"))?;
-    let now = found.first().map(|row| get(row, "now")).transpose()?;
-    let now = time("delivery", "now", "", now.unwrap_or_default())?;
-    let mut rows = BTreeMap::new();
-    for row in &found {
-        if let Some(lane) = get::<Option<i64>>(row, "lane")? {
-            let (key, row) = decode(row, lane)?;
-            rows.insert(key, row);
-        }
-    }
-    Ok((rows, now))
-}
-
-fn decode(row: &PgRow, lane: i64) -> Result<((LaneId, u64), Row)> {
-    let position: u64 = unsigned("delivery", "position", lane, get(row, "position")?)?;
-    let key = format!("lane {lane}, position {position}");
-    let state = parsed("delivery", "state", &key, get(row, "state")?)?;
-    let attempts = unsigned("delivery", "attempts", &key, small(row, "attempts")?)?;
-    Ok(((LaneId(lane), position), Row { state, attempts }))
 }
 
 /// Writes settled rows, and the standings that changed.
@@ -209,7 +97,7 @@ pub(super) const WRITE: &str = concat!(
      WHERE d.lane = k.lane AND d.position = k.position"
 );
 
-async fn write(connection: &mut PgConnection, after: &After<'_>) -> Result<()> {
+async fn write(connection: &mut Connection, after: &After<'_>) -> Result<()> {
     if after.rows.is_empty() && after.peers.is_empty() {
         return Ok(());
     }
@@ -233,6 +121,32 @@ async fn write(connection: &mut PgConnection, after: &After<'_>) -> Result<()> {
     Ok(())
 }
 
+/// The oldest that lanes owe beyond a number of deliveries.
+pub(super) const END_SURPLUS: &str = "UPDATE delivery d SET state = 'dead', cause = $4, next_at = NULL, settled_at = $5 \
+     FROM unnest($1::bigint[]) AS k (lane) JOIN lane l ON l.id = k.lane AND NOT l.replay CROSS JOIN LATERAL ( \
+         SELECT n.position FROM delivery n WHERE n.lane = l.id AND n.state = 'pending' \
+         ORDER BY n.position DESC OFFSET $2 LIMIT 1 \
+     ) newest CROSS JOIN LATERAL ( \
+         SELECT o.position FROM delivery o WHERE o.lane = l.id AND o.state = 'pending' \
+         AND o.position <= newest.position ORDER BY o.position LIMIT $3 \
+     ) o WHERE d.lane = l.id AND d.position = o.position";
+
+async fn end_surplus(connection: &mut Connection, lanes: &[LaneId], now: Timestamp) -> Result<()> {
+    if lanes.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(END_SURPLUS)
+        .bind(ids(lanes))
+        .bind(i64::from(MOST_OWED))
+        .bind(i64::from(SURPLUS))
+        .bind(TAKES_NONE)
+        .bind(micros(now))
+        .execute(connection)
+        .await
+        .map_err(driver("end deliveries"))?;
+    Ok(())
+}
+
 /// Ends claims. A pause sets down no lane that owes nothing.
 pub(super) const RELEASE: &str = concat!(
     "UPDATE lane_state s SET claim_token = NULL, claim_until = NULL, next_due = k.next_due, \
@@ -245,7 +159,7 @@ pub(super) const RELEASE: &str = concat!(
 
 /// Ends the claims that end, sets down when their lanes are due next, and answers which are due now.
 async fn release(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     reports: &[Report],
     after: &After<'_>,
     replays: &HashMap<LaneId, bool>,

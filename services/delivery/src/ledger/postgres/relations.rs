@@ -3,16 +3,19 @@
 use std::collections::BTreeMap;
 
 use fedsx_kernel::{follow::Relation, origin::Origin};
-use sqlx::{PgConnection, postgres::PgRow};
+use sqlx::postgres::PgRow;
 
-use super::row::{column, get, names, text};
+use super::{
+    connection::Connection,
+    row::{column, get, names, text},
+};
 use crate::ledger::{
     RelationKey, Result, driver,
     value::{corrupt, parsed},
 };
 
 pub(super) async fn of(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     keys: &[RelationKey],
 ) -> Result<BTreeMap<RelationKey, Relation>> {
     let rows = sqlx::query(
@@ -28,7 +31,7 @@ pub(super) async fn of(
 }
 
 pub(super) async fn with(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     peers: &[Origin],
 ) -> Result<BTreeMap<RelationKey, Relation>> {
     let rows = sqlx::query("SELECT actor, follower, origin, relation FROM relation WHERE origin = ANY($1)")
@@ -40,7 +43,7 @@ pub(super) async fn with(
 }
 
 pub(super) async fn put(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     relations: &[(RelationKey, Option<Relation>)],
 ) -> Result<()> {
     let (mut kept, mut gone) = (Vec::new(), Vec::new());

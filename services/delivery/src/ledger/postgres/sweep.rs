@@ -4,18 +4,20 @@ use std::collections::HashSet;
 
 use async_trait::async_trait;
 use fedsx_kernel::{delivery::peer::Peer, origin::Origin};
+use fedsx_runtime::database::postgres::retried;
 use jiff::{SignedDuration, Timestamp};
-use sqlx::PgConnection;
 
 use super::{
     Durability, Postgres,
     candidates::{candidate, candidate_columns, claimed},
+    connection::Connection,
     hurry, peers, prune,
-    retry::retried,
     row::{self, clock, get, ids, peer_columns, troubled},
+    rows,
 };
 use crate::{
     broker::Due,
+    lane::LaneId,
     ledger::{
         Hurried, Result, Sweeps,
         claim::grant,
@@ -69,6 +71,10 @@ pub(super) const FAILING: &str = concat!(
 impl Sweeps for Postgres {
     async fn sweep(&self, limit: u32) -> Result<Vec<Due>> {
         retried(|| self.sweep_once(limit)).await
+    }
+
+    async fn unqueue(&self, lanes: &[LaneId]) -> Result<()> {
+        retried(|| rows::unqueue(&self.pool, lanes)).await
     }
 
     async fn waits(&self) -> Result<bool> {
@@ -148,7 +154,7 @@ impl Postgres {
 }
 
 /// Locks lanes that may be claimed, and sets them down as queued.
-async fn look(connection: &mut PgConnection, now: Timestamp, limit: u32) -> Result<Vec<Due>> {
+async fn look(connection: &mut Connection, now: Timestamp, limit: u32) -> Result<Vec<Due>> {
     let mut candidates = Vec::new();
     for sql in [FAILING, WELL] {
         let rows = sqlx::query(sql)

@@ -1,6 +1,6 @@
 //! The transaction under the cursor's lock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use fedsx_kernel::{
@@ -10,9 +10,8 @@ use fedsx_kernel::{
     origin::Origin,
 };
 use jiff::Timestamp;
-use sqlx::{Postgres as Db, Transaction};
 
-use super::{Durability, Postgres, lanes, lease, members, peers, relations, rows};
+use super::{Durability, Postgres, connection::Transaction, lanes, lease, members, peers, relations, rows};
 use crate::{
     broker::Due,
     ledger::{
@@ -24,7 +23,7 @@ use crate::{
 #[async_trait]
 impl Turns for Postgres {
     async fn turn(&self) -> Result<Box<dyn Turn>> {
-        let mut transaction = self.begin(Durability::Durable).await?;
+        let mut transaction = self.begin(Durability::Forgiven).await?;
         let (cursor, now) = lease::lock(&mut transaction, self.set()).await?;
         Ok(Box::new(PostgresTurn {
             transaction,
@@ -36,7 +35,7 @@ impl Turns for Postgres {
 }
 
 struct PostgresTurn {
-    transaction: Transaction<'static, Db>,
+    transaction: Transaction,
     cursor: Cursor,
     now: Timestamp,
     /// The standings that this turn has read: what it decides by.
@@ -146,15 +145,23 @@ impl Turn for PostgresTurn {
         Ok(())
     }
 
+    /// Those that wait are locked, since they are to be written when the turn has locked lanes. It waits for none: who records
+    /// something of one might wait for those lanes.
     async fn parked(&mut self) -> Result<Vec<(Origin, Peer, bool)>> {
-        let parked = peers::parked(&mut *self.transaction).await?;
-        let seen = parked.iter().map(|(origin, peer, _)| (origin.clone(), *peer));
-        self.seen.extend(seen);
+        let mut parked = peers::parked(&mut *self.transaction).await?;
+        let waiting = parked.iter().filter(|(_, peer, pending)| peer.waits(*pending));
+        let waiting: BTreeSet<_> = waiting.map(|(origin, ..)| origin.clone()).collect();
+        let locked = peers::try_lock(&mut self.transaction, &waiting).await?;
+        parked.retain(|(origin, ..)| !waiting.contains(origin) || locked.contains_key(origin));
+        for (origin, peer, _) in &mut parked {
+            *peer = locked.get(origin).copied().unwrap_or(*peer);
+            self.seen.insert(origin.clone(), *peer);
+        }
         Ok(parked)
     }
 
     async fn backlog(&mut self, origin: &Origin, limit: u32) -> Result<u32> {
-        peers::backlog(&mut self.transaction, origin, limit).await
+        peers::backlog(&mut self.transaction, origin, limit, self.now).await
     }
 
     async fn insert(&mut self, rows: &[NewDelivery]) -> Result<Vec<Due>> {

@@ -61,12 +61,19 @@ pub(super) async fn queue(
     if granted.is_empty() {
         return Ok(Vec::new());
     }
-    sqlx::query("UPDATE lane SET sweep_at = ?2 WHERE id IN (SELECT value FROM json_each(?1))")
-        .bind(json(&granted.iter().map(|lane| lane.0).collect::<Vec<_>>())?)
-        .bind(micros(now.saturating_add(queued(granted.len())).unwrap_or(now)))
-        .execute(connection)
-        .await
-        .map_err(driver("set lanes down as queued"))?;
+    let until = |place| micros(now.saturating_add(queued(place)).unwrap_or(now));
+    let places: Vec<_> = granted
+        .iter()
+        .zip(1..)
+        .map(|(lane, place)| (lane.0, until(place)))
+        .collect();
+    sqlx::query(
+        "UPDATE lane SET sweep_at = k.value ->> 1 FROM json_each(?1) k WHERE lane.id = k.value ->> 0",
+    )
+    .bind(json(&places)?)
+    .execute(connection)
+    .await
+    .map_err(driver("set lanes down as queued"))?;
     let granted: HashSet<_> = granted.into_iter().collect();
     let due = candidates
         .into_iter()

@@ -74,6 +74,10 @@ impl Claims for Sqlite {
         }
         let owed = owed(&mut transaction, OWED, &[lane.0], 1, now).await?;
         let claims = take(&mut transaction, &[lane], owed, token, &peers, now).await?;
+        if !claims.is_empty() {
+            let probing = BTreeMap::from([(origin.clone(), peer.probing(now))]);
+            peers::put(&mut transaction, &probing).await?;
+        }
         transaction
             .commit()
             .await
@@ -104,26 +108,29 @@ async fn probe_lane(
     origin: &Origin,
 ) -> Result<Option<(LaneId, Option<Timestamp>)>> {
     let rows = sqlx::query(
-        "SELECT l.id, l.claim_until, (SELECT min(d.position) FROM delivery d \
-         WHERE d.lane = l.id AND d.state = 'pending') AS position FROM lane l \
+        "SELECT l.id, l.claim_until, d.position, max(coalesce(d.next_at, 0), l.next_due) AS due \
+         FROM lane l JOIN delivery d ON d.lane = l.id AND d.state = 'pending' \
+         AND d.position = (SELECT min(f.position) FROM delivery f WHERE f.lane = l.id AND f.state = 'pending') \
          WHERE l.origin = ?1 AND l.next_due IS NOT NULL",
     )
     .bind(origin.as_str())
     .fetch_all(connection)
     .await
     .map_err(driver("find a probe's lane"))?;
-    let mut pending = BTreeMap::new();
+    let (mut pending, mut claims) = (Vec::new(), BTreeMap::new());
     for row in &rows {
         let id: i64 = get(row, "id")?;
-        let position: Option<i64> = get(row, "position")?;
+        let position: u64 = unsigned("delivery", "position", id, get(row, "position")?)?;
+        pending.push((
+            LaneId(id),
+            position,
+            time("lane", "next_due", id, get(row, "due")?)?,
+        ));
         let claim_until = maybe_time("lane", "claim_until", id, get(row, "claim_until")?)?;
-        if let Some(position) = position {
-            let position: u64 = unsigned("delivery", "position", id, position)?;
-            pending.insert((LaneId(id), position), claim_until);
-        }
+        claims.insert(LaneId(id), claim_until);
     }
-    let probe = peer::probe(pending.keys().copied());
-    Ok(probe.and_then(|key| pending.get(&key).map(|until| (key.0, *until))))
+    let probe = peer::probe(pending);
+    Ok(probe.and_then(|(lane, _)| Some((lane, *claims.get(&lane)?))))
 }
 
 /// Claims the lanes with what they owe. A lane that turns out to owe nothing now is not claimed, and due when its rows say.

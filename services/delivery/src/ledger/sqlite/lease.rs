@@ -44,6 +44,13 @@ fn column(row: &SqliteRow, name: &'static str) -> Result<u64> {
     unsigned("cursor", name, 1, get(row, name)?)
 }
 
+fn lease(row: &SqliteRow) -> Result<Lease> {
+    Ok(Lease {
+        epoch: column(row, "epoch")?,
+        position: column(row, "position")?,
+    })
+}
+
 #[async_trait]
 impl Leases for Sqlite {
     async fn cursor(&self) -> Result<Cursor> {
@@ -71,24 +78,19 @@ impl Leases for Sqlite {
         .fetch_optional(&self.pools.writer)
         .await
         .map_err(driver("take the lease"))?;
-        row.map(|row| {
-            Ok(Lease {
-                epoch: column(&row, "epoch")?,
-                position: column(&row, "position")?,
-            })
-        })
-        .transpose()
+        row.as_ref().map(lease).transpose()
     }
 
-    async fn renew_lease(&self, epoch: u64, term: SignedDuration) -> Result<bool> {
+    async fn renew_lease(&self, epoch: u64, term: SignedDuration) -> Result<Option<Lease>> {
         let now = self.now();
-        let done = sqlx::query("UPDATE cursor SET lease_until = ?1 WHERE epoch = ?2")
-            .bind(micros(now.saturating_add(term).unwrap_or(now)))
-            .bind(integer(epoch))
-            .execute(&self.pools.writer)
-            .await
-            .map_err(driver("renew the lease"))?;
-        Ok(done.rows_affected() == 1)
+        let row =
+            sqlx::query("UPDATE cursor SET lease_until = ?1 WHERE epoch = ?2 RETURNING epoch, position")
+                .bind(micros(now.saturating_add(term).unwrap_or(now)))
+                .bind(integer(epoch))
+                .fetch_optional(&self.pools.writer)
+                .await
+                .map_err(driver("renew the lease"))?;
+        row.as_ref().map(lease).transpose()
     }
 
     async fn yield_lease(&self, epoch: u64) -> Result<()> {

@@ -6,6 +6,7 @@ use fedsx_kernel::{
     delivery::peer::{Peer, Standing},
     origin::Origin,
 };
+use jiff::Timestamp;
 use sqlx::SqliteConnection;
 
 use super::row::{self, get, json, origins, peer_columns};
@@ -87,13 +88,19 @@ pub(super) async fn parked(connection: &mut SqliteConnection) -> Result<Vec<(Ori
         .collect()
 }
 
-pub(super) async fn backlog(connection: &mut SqliteConnection, origin: &Origin, limit: u32) -> Result<u32> {
+pub(super) async fn backlog(
+    connection: &mut SqliteConnection,
+    origin: &Origin,
+    limit: u32,
+    now: Timestamp,
+) -> Result<u32> {
     let count: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM (SELECT 1 FROM lane l JOIN delivery d ON d.lane = l.id \
-         WHERE l.origin = ?1 AND NOT l.replay AND d.state = 'pending' LIMIT ?2)",
+         WHERE l.origin = ?1 AND NOT l.replay AND l.next_due <= ?3 AND d.state = 'pending' LIMIT ?2)",
     )
     .bind(origin.as_str())
     .bind(limit)
+    .bind(micros(now))
     .fetch_one(connection)
     .await
     .map_err(driver("count a backlog"))?;

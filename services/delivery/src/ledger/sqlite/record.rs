@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use fedsx_kernel::delivery::{
     claim::{Lane, claimable},
     peer::Peer,
-    row::Row,
+    row::{MOST_OWED, Row},
 };
 use jiff::Timestamp;
 use sqlx::SqliteConnection;
@@ -19,7 +19,7 @@ use crate::{
     lane::LaneId,
     ledger::{
         ClaimToken, Records, Report, Result, Verdict, Verdicts, driver, integer,
-        record::{After, Before, settle},
+        record::{After, Before, SURPLUS, TAKES_NONE, settle},
         value::{maybe_micros, micros, parsed, unsigned},
     },
 };
@@ -32,6 +32,7 @@ impl Records for Sqlite {
         let after = settle(reports, &before);
         write(&mut transaction, &after).await?;
         let now = self.now();
+        end_surplus(&mut transaction, &after.unmoved, now).await?;
         let due = release(&mut transaction, reports, &after, now).await?;
         transaction.commit().await.map_err(driver("record outcomes"))?;
         let open = |lane: &LaneId| {
@@ -134,6 +135,28 @@ async fn write(connection: &mut SqliteConnection, after: &After<'_>) -> Result<(
     .await.map_err(driver("record outcomes"))?;
     if !after.peers.is_empty() {
         peers::put(connection, &after.peers).await?;
+    }
+    Ok(())
+}
+
+/// Ends the oldest that lanes owe beyond a number of deliveries.
+async fn end_surplus(connection: &mut SqliteConnection, lanes: &[LaneId], now: Timestamp) -> Result<()> {
+    for lane in lanes {
+        sqlx::query(
+            "UPDATE delivery SET state = 'dead', cause = ?4, next_at = NULL, settled_at = ?5 WHERE lane = ?1 \
+             AND position IN (SELECT o.position FROM delivery o WHERE o.lane = ?1 AND o.state = 'pending' \
+                 AND o.position <= (SELECT n.position FROM delivery n JOIN lane l ON l.id = n.lane AND NOT l.replay \
+                     WHERE n.lane = ?1 AND n.state = 'pending' ORDER BY n.position DESC LIMIT 1 OFFSET ?2) \
+                 ORDER BY o.position LIMIT ?3)",
+        )
+        .bind(lane.0)
+        .bind(MOST_OWED)
+        .bind(SURPLUS)
+        .bind(TAKES_NONE)
+        .bind(micros(now))
+        .execute(&mut *connection)
+        .await
+        .map_err(driver("end deliveries"))?;
     }
     Ok(())
 }

@@ -11,10 +11,11 @@ use super::{
     Sqlite,
     candidates::{candidate_columns, queue},
     peers, prune,
-    row::{self, get, peer_columns},
+    row::{self, get, json, peer_columns},
 };
 use crate::{
     broker::Due,
+    lane::LaneId,
     ledger::{
         Hurried, Result, Sweeps, driver,
         value::{micros, unsigned},
@@ -78,6 +79,19 @@ impl Sweeps for Sqlite {
         let due = queue(&mut transaction, &rows, now).await?;
         transaction.commit().await.map_err(driver("look for due lanes"))?;
         Ok(due)
+    }
+
+    async fn unqueue(&self, lanes: &[LaneId]) -> Result<()> {
+        let lanes: Vec<_> = lanes.iter().map(|lane| lane.0).collect();
+        sqlx::query(
+            "UPDATE lane SET sweep_at = next_due WHERE id IN (SELECT value FROM json_each(?1)) \
+             AND next_due IS NOT NULL AND claim_token IS NULL",
+        )
+        .bind(json(&lanes)?)
+        .execute(&self.pools.writer)
+        .await
+        .map_err(driver("set lanes down as not queued"))?;
+        Ok(())
     }
 
     async fn waits(&self) -> Result<bool> {

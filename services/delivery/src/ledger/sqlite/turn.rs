@@ -101,7 +101,7 @@ impl Turn for SqliteTurn {
     }
 
     async fn backlog(&mut self, origin: &Origin, limit: u32) -> Result<u32> {
-        peers::backlog(&mut self.transaction, origin, limit).await
+        peers::backlog(&mut self.transaction, origin, limit, self.now).await
     }
 
     async fn insert(&mut self, rows: &[NewDelivery]) -> Result<Vec<Due>> {

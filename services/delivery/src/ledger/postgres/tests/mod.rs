@@ -1,21 +1,27 @@
+mod bulk;
 mod chaos;
 mod locks;
 mod plans;
 mod processes;
+mod turns;
+mod values;
+mod vanished;
 
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
 
+use fedsx_kernel::delivery::outcome::Outcome;
 use fedsx_runtime::clock::ManualClock;
 use fedsx_testing::postgres::Database;
-use sqlx::{AssertSqlSafe, PgConnection};
+use jiff::SignedDuration;
+use sqlx::AssertSqlSafe;
 
-use super::*;
+use super::{connection::Connection, *};
 use crate::{
     lane::LaneId,
-    ledger::{Ledger, NewDelivery, Turns as _, conformance},
+    ledger::{Attempt, Claim, Ledger, NewDelivery, Report, Turns as _, conformance},
 };
 
 /// Nothing takes so long unless it waits for what it must not wait for.
@@ -52,9 +58,29 @@ async fn insert(ledger: &Postgres, rows: &[NewDelivery]) -> Vec<LaneId> {
 }
 
 /// Runs statements that are no store's.
-async fn execute(connection: &mut PgConnection, sql: &str) {
+async fn execute(connection: &mut Connection, sql: &str) {
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
         .execute(connection)
         .await
         .unwrap();
+}
+
+/// What a claim's first delivery brought; the claim ends.
+fn report(claim: &Claim, outcome: Outcome, cause: &str) -> Report {
+    let attempt = Attempt {
+        position: claim.owed[0].position,
+        outcome,
+        at: claim.at,
+        actor: None,
+        status: 202,
+        cause: cause.to_owned(),
+        jitter: 0.0,
+    };
+    Report {
+        lane: claim.lane.id,
+        token: claim.token.clone(),
+        attempts: vec![attempt],
+        release: true,
+        pause: SignedDuration::ZERO,
+    }
 }

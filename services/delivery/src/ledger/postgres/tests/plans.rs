@@ -6,11 +6,11 @@ use super::*;
 use crate::ledger::{
     Filter, PageToken,
     conformance::{delivery, origin},
-    postgres::{candidates, claim, lanes, members, owed, peers, probe, prune, query, record, sweep},
+    postgres::{before, candidates, claim, lanes, members, owed, peers, probe, prune, query, record, sweep},
 };
 
 /// The plan of a statement as the ledger runs it, for whatever arguments of these types.
-async fn plan(connection: &mut PgConnection, sql: &str) -> String {
+async fn plan(connection: &mut Connection, sql: &str) -> String {
     let prepare = format!("PREPARE statement AS {sql}");
     execute(connection, &prepare).await;
     let parameters: i32 = sqlx::query_scalar(
@@ -78,16 +78,18 @@ async fn every_statement_goes_by_its_index() {
         (candidates::CLAIMED, "lane_origin"),
         (owed::TAKE, "delivery_pending"),
         (probe::FIRST, "delivery_pending"),
-        (record::ORIGINS, "origin_pkey"),
-        (record::LANES, "lane_state_pkey"),
-        (record::ROWS, "delivery_"),
+        (before::ORIGINS, "origin_pkey"),
+        (before::LANES, "lane_state_pkey"),
+        (before::ROWS, "delivery_"),
         (record::WRITE, "delivery_"),
+        (record::END_SURPLUS, "delivery_pending"),
         (record::RELEASE, "delivery_pending"),
         (sweep::NEXT, "lane_sweep"),
         (sweep::WELL, "lane_sweep"),
         (sweep::FAILING, "origin_troubled"),
         (lanes::FIND, "lane_address_actor_replay_key"),
         (peers::PARKED, "origin_troubled"),
+        (peers::BACKLOG, "lane_origin"),
         (prune::DELIVERED, "delivery_settled"),
         (query::PENDING, "delivery_pending"),
         (query::LANES_DUE, "lane_sweep"),
@@ -109,7 +111,6 @@ async fn every_statement_goes_by_its_index() {
             assert!(!plan.contains(&scan), "{sql}\n{plan}");
         }
     }
-    connection.close().await.unwrap();
 }
 
 fn origin_named(name: &str) -> fedsx_kernel::origin::Origin {

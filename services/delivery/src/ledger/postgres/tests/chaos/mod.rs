@@ -1,6 +1,7 @@
 //! Everybody at once over one database: fan-outs, workers, sweepers, probes, parking and catch-up of several processes, some
 //! of which crash, by a clock that runs, while peers go away and come back.
 
+mod fan_out;
 mod oracle;
 mod process;
 
