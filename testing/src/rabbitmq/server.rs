@@ -93,7 +93,7 @@ impl Server {
     pub async fn start_again(&mut self) {
         assert!(self.process.is_none(), "{} runs already", self.url);
         let log = self.folder.path().join("log");
-        let process = Process::spawn(self.command(), log, self.folder.path());
+        let process = Process::spawn(self.command("rabbitmq-server"), log, self.folder.path());
         let process = self.process.insert(process);
         let (api, port) = (Api::new(self.api.clone()), self.ports.amqp.number());
         process
@@ -121,6 +121,15 @@ impl Server {
     /// Lets a frozen broker go on.
     pub fn thaw(&self) {
         self.process.as_ref().expect("a running broker").thaw();
+    }
+
+    /// Runs its own tool for administrators, `rabbitmqctl`, with these arguments. Takes some seconds.
+    pub async fn ctl(&self, arguments: &[&str]) {
+        let mut command = tokio::process::Command::from(self.command("rabbitmqctl"));
+        let ran = command.args(arguments).output().await;
+        let ran = ran.unwrap_or_else(|error| panic!("rabbitmqctl cannot be run: {error}"));
+        let told = String::from_utf8_lossy(&ran.stderr);
+        assert!(ran.status.success(), "rabbitmqctl {arguments:?}: {told}");
     }
 
     /// Kills it and lets it come back without anything that it had: no queue, no message, and of these vhosts, whose
@@ -151,12 +160,12 @@ impl Server {
         }
     }
 
-    fn command(&self) -> Command {
+    fn command(&self, program: &str) -> Command {
         let folder = self.folder.path();
         let node = format!("fedsx{}@localhost", self.ports.node.number());
         let mut command = self
             .account
-            .command(&program::find("rabbitmq-server", &program::rabbitmq()));
+            .command(&program::find(program, &program::rabbitmq()));
         names_environment(&mut command, &self.ports, folder)
             .env("RABBITMQ_NODENAME", node)
             .env("RABBITMQ_NODE_IP_ADDRESS", Ipv4Addr::LOCALHOST.to_string())
