@@ -12,6 +12,9 @@ use tokio::{
 
 use crate::steps::{BACK, SOON};
 
+/// A peer is parked after two minutes, when it is tried again.
+const PARKED: Duration = Duration::from_mins(4);
+
 /// A blog of separate processes, with three of delivery.
 fn blog() -> impl Future<Output = Deployment> {
     Plan::of("blog").replicas(Role::Delivery, 3).started()
@@ -43,6 +46,35 @@ async fn a_peer_that_was_away_for_a_while_has_missed_nothing() {
     .await;
     events.start().await;
     load.goes_on(25).await;
+    verify(&blog, "author", &load.finish().await, &[&events], &[]).await;
+}
+
+/// By the processes' own clocks: two minutes of failures park a peer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_is_down_for_minutes_is_parked_and_then_gets_what_it_missed() {
+    let (blog, mut events) = tokio::join!(blog(), Node::events());
+    events.follow("main", &blog.actor("author")).await;
+    let mut load = Load::on(&blog, "author");
+    load.goes_on(25).await;
+    events.kill9();
+    let becomes = async |state: &str, within: Duration| {
+        eventually(&format!("the peer is {state}"), within, async || {
+            let peers = blog.json(&["peers"]).await;
+            let is_so = peers[0]["state"] == *state;
+            is_so.then_some(peers[0]["pending"].clone()).ok_or(peers)
+        })
+        .await
+    };
+    let owed = becomes("parked", PARKED).await;
+    load.goes_on(25).await;
+    let still_owed = becomes("parked", SOON).await;
+    assert_eq!(
+        still_owed, owed,
+        "nothing is kept for a parked peer but where it stopped"
+    );
+    events.start().await;
+    load.goes_on(25).await;
+    becomes("live", BACK).await;
     verify(&blog, "author", &load.finish().await, &[&events], &[]).await;
 }
 
