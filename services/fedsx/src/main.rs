@@ -12,11 +12,21 @@ mod drafts;
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
+
 /// Small values are made and dropped on many threads here, which the system's allocator takes a fifth of the time for.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    cli::run().await
+/// So many tasks may run before sockets are looked at. Under load what the database and peers have answered would wait for the
+/// usual 61, each of which may verify a signature.
+const EVENT_INTERVAL: u32 = 8;
+
+fn main() -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .event_interval(EVENT_INTERVAL)
+        .build()
+        .context("no threads to run on")?;
+    Ok(runtime.block_on(cli::run()))
 }

@@ -1,6 +1,6 @@
 //! Followers of the author, and what is delivered to them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fedsx_kernel::{activity::PUBLIC, origin::Origin};
 use fedsx_proto::v1::{
@@ -136,13 +136,15 @@ pub(super) async fn fanned_out(clients: &mut Clients, position: u64) -> anyhow::
     progress(clients, |cursor, _| cursor >= position).await
 }
 
+/// Asks ever more seldom, after a twentieth of the time that has passed: counting is work, too.
 async fn progress(clients: &mut Clients, is_far: impl Fn(u64, u64) -> bool) -> anyhow::Result<()> {
+    let begun = Instant::now();
     loop {
         let progress = clients.delivery.get_progress(GetProgressRequest {}).await;
         let progress = progress.map_err(Refusal::from)?.into_inner();
         if is_far(progress.cursor, progress.pending) {
             return Ok(());
         }
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        tokio::time::sleep(Duration::from_millis(1).max(begun.elapsed() / 20)).await;
     }
 }

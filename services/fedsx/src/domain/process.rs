@@ -20,6 +20,9 @@ use super::{Clients, Settings};
 /// How long services may take to end after a signal.
 pub(super) const DEADLINE: Duration = Duration::from_secs(15);
 
+/// Connections of one client; it may have half as many requests under way.
+const CONNECTIONS_OF_ONE_CLIENT: usize = 512;
+
 /// A process of a domain: the whole of it, or one role.
 #[derive(Debug)]
 pub(super) struct Process {
@@ -121,10 +124,16 @@ impl Process {
         Ok(())
     }
 
-    /// Serves the public router.
+    /// Serves the public router; to clients that connect themselves, each its share of the connections.
     pub(super) fn serve_public(&self, router: Router, listener: TcpListener) {
         let shutdown = &self.context.shutdown;
-        shutdown.spawn(serve::serve(listener, router, shutdown.token()));
+        let stop = shutdown.token();
+        if self.settings.limited && self.settings.client_address_header.is_none() {
+            let serving = serve::serve_shared(listener, router, stop, CONNECTIONS_OF_ONE_CLIENT);
+            shutdown.spawn(serving);
+        } else {
+            shutdown.spawn(serve::serve(listener, router, stop));
+        }
     }
 
     /// Ends everything; false where something had to be cut off.

@@ -10,6 +10,7 @@ use config::Value;
 #[command(
     after_help = "Every flag is also a key of the configuration file and of the environment: --plain-peer is \
                   `plain_peers` and FEDSX_PLAIN_PEERS. Flags win over the environment, and that over the file. \
+                  One set of them serves all roles: a role ignores what it has no use for. \
                   Secrets (tokens, the master key) have no flags: they would be seen in the list of processes."
 )]
 pub(crate) struct Flags {
@@ -46,6 +47,22 @@ pub(crate) struct Flags {
     /// Where delivery answers. Repeatable
     #[arg(long = "delivery-url", value_name = "URL")]
     pub(super) delivery_urls: Vec<String>,
+    /// PEM: the internal gRPC server's certificate with its chain [default: plain]
+    #[arg(long, value_name = "FILE")]
+    pub(super) tls_certificate: Option<String>,
+    /// PEM: its private key
+    #[arg(long, value_name = "FILE")]
+    pub(super) tls_key: Option<String>,
+    /// PEM: the authority that is trusted where the URL of a service is https
+    #[arg(long, value_name = "FILE")]
+    pub(super) tls_ca: Option<String>,
+    /// The process's name among its role's replicas: one that starts again under its name takes up what it held
+    /// [default: the host's name and a random part]
+    #[arg(long, value_name = "NAME")]
+    pub(super) replica: Option<String>,
+    /// The header in which a proxy names the client, x-forwarded-for; only where every request comes through one
+    #[arg(long, value_name = "HEADER")]
+    pub(super) client_address_header: Option<String>,
     /// A peer that may be plain http and at a private address, http://127.0.0.1:8002; its port may be *. Repeatable
     #[arg(long = "plain-peer", value_name = "ORIGIN")]
     pub(super) plain_peers: Vec<String>,
@@ -86,6 +103,11 @@ impl Flags {
             ("log_urls", list(&self.log_urls)),
             ("projection_urls", list(&self.projection_urls)),
             ("delivery_urls", list(&self.delivery_urls)),
+            ("tls_certificate", text(&self.tls_certificate)),
+            ("tls_key", text(&self.tls_key)),
+            ("tls_ca", text(&self.tls_ca)),
+            ("replica", text(&self.replica)),
+            ("client_address_header", text(&self.client_address_header)),
             ("plain_peers", list(&self.plain_peers)),
             ("trusted_origins", list(&self.trusted_origins)),
             ("follows", list(&self.follows)),

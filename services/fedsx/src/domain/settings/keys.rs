@@ -22,8 +22,8 @@ const LISTS: [&str; 6] = [
 /// Environment variables of other commands, which are no keys of a domain's configuration.
 const NOT_KEYS: [&str; 4] = ["FEDSX_CONFIG", "FEDSX_CONNECT", "FEDSX_TOKEN", "FEDSX_DEMO_DATA"];
 
-/// Those of the tests' servers begin with this.
-const TESTS: &str = "FEDSX_TEST_";
+/// Those of the tests' servers and of benchmarks begin with these.
+const FOREIGN: [&str; 2] = ["FEDSX_TEST_", "FEDSX_BENCH_"];
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -65,10 +65,7 @@ impl Keys {
             .find(|(key, _)| key == "FEDSX_CONFIG")
             .map(|(_, path)| PathBuf::from(path));
         let file = flags.config.clone().or(named);
-        let environment = environment
-            .into_iter()
-            .filter(|(key, _)| !NOT_KEYS.contains(&key.as_str()) && !key.starts_with(TESTS))
-            .collect();
+        let environment = environment.into_iter().filter(|(name, _)| is_key(name)).collect();
         load(Sources {
             defaults: DEFAULTS,
             file: file.as_deref(),
@@ -78,5 +75,49 @@ impl Keys {
             overrides: flags.overrides(),
         })
         .context("the configuration")
+    }
+}
+
+fn is_key(name: &str) -> bool {
+    let is_foreign = FOREIGN.iter().any(|prefix| name.starts_with(prefix));
+    !is_foreign && !NOT_KEYS.contains(&name) && !tells_of_a_service(name)
+}
+
+/// Kubernetes tells every container of a namespace of every Service in it, `FEDSX_LOG_SERVICE_HOST` and
+/// `FEDSX_LOG_PORT_9000_TCP_ADDR` of one that is called `fedsx-log`.
+fn tells_of_a_service(name: &str) -> bool {
+    let (_, port) = name.rsplit_once("_PORT").unwrap_or_default();
+    let is_port =
+        name.ends_with("_PORT") || port.starts_with('_') && (port.contains("_TCP") || port.contains("_UDP"));
+    is_port || name.ends_with("_SERVICE_HOST") || name.contains("_SERVICE_PORT_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_set_is_no_key() {
+        for name in [
+            "FEDSX_TOKEN",
+            "FEDSX_BENCH_DATABASE",
+            "FEDSX_TEST_POSTGRES",
+            "FEDSX_LOG_SERVICE_HOST",
+            "FEDSX_LOG_SERVICE_PORT",
+            "FEDSX_LOG_SERVICE_PORT_GRPC",
+            "FEDSX_LOG_PORT",
+            "FEDSX_LOG_PORT_9000_TCP",
+            "FEDSX_LOG_PORT_9000_TCP_ADDR",
+        ] {
+            assert!(!is_key(name), "{name}");
+        }
+        for name in [
+            "FEDSX_ORIGIN",
+            "FEDSX_ORIGN",
+            "FEDSX_TOKEN_SITE",
+            "FEDSX_LOG_URLS",
+        ] {
+            assert!(is_key(name), "{name}");
+        }
     }
 }
