@@ -144,6 +144,8 @@ impl From<tonic::Status> for Refusal {
             .and_then(Code::parse);
         let code = named.unwrap_or(match status.code() {
             tonic::Code::NotFound => Code::NotFound,
+            // Not the service's word: the connection failed, which tonic calls internal as well.
+            tonic::Code::Internal if std::error::Error::source(&status).is_some() => Code::Unavailable,
             tonic::Code::Internal | tonic::Code::DataLoss => Code::Internal,
             tonic::Code::InvalidArgument => Code::Malformed,
             tonic::Code::Unauthenticated => Code::Unauthenticated,
@@ -158,6 +160,15 @@ impl From<tonic::Status> for Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_connection_that_failed_is_no_fault_of_the_service() {
+        let internal = || tonic::Status::internal("h2 protocol error");
+        assert_eq!(Refusal::from(internal()).code, Code::Internal);
+        let mut failed = internal();
+        failed.set_source(std::sync::Arc::new(std::io::Error::other("gone away")));
+        assert_eq!(Refusal::from(failed).code, Code::Unavailable);
+    }
 
     #[test]
     fn every_code_survives_a_grpc_call() {

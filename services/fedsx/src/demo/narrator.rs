@@ -44,7 +44,7 @@ impl Narrator {
             ("the author", format!("{}/actors/author", blog.origin)),
             ("the article", format!("{}/objects/gig-night", blog.origin)),
             ("events itself", events.origin.base()),
-            ("metrics of blog", format!("{}/metrics", blog.origin)),
+            ("metrics of blog", format!("http://{}/metrics", blog.admin)),
         ] {
             println!("  {what:<36} {url}");
         }
@@ -54,7 +54,7 @@ impl Narrator {
             blog.data().display()
         );
         println!(
-            "  {:<36} fedsx log --data {}",
+            "  {:<36} fedsx entries --data {}",
             "events' log",
             events.data().display()
         );
