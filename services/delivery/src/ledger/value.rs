@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, str::FromStr};
 
-use fedsx_kernel::delivery::peer::Standing;
+use fedsx_kernel::delivery::{peer::Standing, row::DeliveryState};
 use jiff::Timestamp;
 
 use super::{Result, StoreError};
@@ -16,6 +16,15 @@ pub(crate) fn micros(time: Timestamp) -> i64 {
 /// A time that may be none.
 pub(crate) fn maybe_micros(time: Option<Timestamp>) -> Option<i64> {
     time.map(micros)
+}
+
+/// A condition in SQL on the state of a delivery `d`.
+pub(crate) fn any_of(states: &[DeliveryState]) -> String {
+    let names: Vec<_> = states
+        .iter()
+        .map(|state| format!("'{}'", state.as_str()))
+        .collect();
+    format!(" AND d.state IN ({})", names.join(", "))
 }
 
 /// Names what is corrupt.

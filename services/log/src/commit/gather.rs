@@ -8,9 +8,6 @@ use tokio_util::sync::CancellationToken;
 use super::Job;
 use crate::Tuning;
 
-/// How often others go first.
-const YIELDS: usize = 16;
-
 pub(super) struct Gather {
     jobs: mpsc::Receiver<Vec<Job>>,
     /// Taken from the queue, and in no batch yet.
@@ -36,7 +33,6 @@ impl Gather {
             let first = self.wait(stop).await?;
             self.taken.extend(first);
         }
-        self.more().await;
         let (mut batch, mut bytes) = (Vec::new(), 0);
         while batch.len() < self.max_requests
             && let Some(job) = self.take()
@@ -56,21 +52,6 @@ impl Gather {
             self.taken.extend(self.jobs.try_recv().ok()?);
         }
         self.taken.pop_front()
-    }
-
-    /// The callers that the last batch answered are about to ask again, and others are being read: those that are ready come
-    /// along, as long as more keep coming. It costs nothing where nobody is; with 64 writers it makes half as many batches,
-    /// hence syncs.
-    async fn more(&mut self) {
-        let mut before = usize::MAX;
-        for _ in 0..YIELDS {
-            tokio::task::yield_now().await;
-            let now = self.jobs.len();
-            if now == before || now >= self.max_requests {
-                break;
-            }
-            before = now;
-        }
     }
 
     async fn wait(&mut self, stop: &CancellationToken) -> Option<Vec<Job>> {

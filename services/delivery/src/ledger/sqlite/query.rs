@@ -1,7 +1,7 @@
 //! The ledger as operators read it.
 
 use async_trait::async_trait;
-use fedsx_kernel::{cid::Cid, delivery::row::DeliveryState, origin::Origin};
+use fedsx_kernel::{cid::Cid, origin::Origin};
 use sqlx::{QueryBuilder, sqlite::SqliteRow};
 
 use super::{
@@ -13,7 +13,7 @@ use crate::{
     ledger::{
         Filter, PageToken, PeerRow, Queries, Recorded, Result, driver, integer,
         query::DEAD_LETTERS,
-        value::{maybe_time, micros, parsed, unsigned},
+        value::{any_of, maybe_time, micros, parsed, unsigned},
     },
 };
 
@@ -140,15 +140,6 @@ impl Sqlite {
             .map_err(driver("list peers"))?;
         rows.iter().map(peer).collect()
     }
-}
-
-/// A condition on a delivery's state.
-fn any_of(states: &[DeliveryState]) -> String {
-    let names: Vec<_> = states
-        .iter()
-        .map(|state| format!("'{}'", state.as_str()))
-        .collect();
-    format!(" AND d.state IN ({})", names.join(", "))
 }
 
 fn peer(row: &SqliteRow) -> Result<PeerRow> {
