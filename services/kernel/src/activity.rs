@@ -6,6 +6,7 @@ mod naming;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+pub use envelope::types_of;
 pub use naming::cid_of;
 
 use crate::{

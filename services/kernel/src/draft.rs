@@ -93,6 +93,19 @@ impl Draft {
         envelope::first_type(&self.document).unwrap_or_default()
     }
 
+    /// The same draft with its actor, where it leaves that out: a verb's schema may ask for it.
+    ///
+    /// # Errors
+    /// [`DraftError`] where it is no text of a document.
+    pub fn by(mut self, actor: &str) -> Result<Self, DraftError> {
+        if envelope::present(&self.document, "actor").is_none() {
+            let actor = Value::from(actor);
+            self.members.set("actor", &actor)?;
+            self.document.insert("actor".to_owned(), actor);
+        }
+        Ok(self)
+    }
+
     /// The same draft about another object: what the log completes (a new actor's document) before it seals.
     ///
     /// # Errors
@@ -194,6 +207,18 @@ mod tests {
             Draft::parse(b"{"),
             Err(DraftError::Json(JsonError::Syntax(_)))
         ));
+    }
+
+    #[test]
+    fn a_draft_without_an_actor_gets_one() {
+        let by = |actor| {
+            parse(&public_note_with("actor", actor))
+                .unwrap()
+                .by("https://a.example/")
+        };
+        assert_eq!(by(Value::Null).unwrap().document()["actor"], "https://a.example/");
+        let given = json!("https://b.example/");
+        assert_eq!(by(given.clone()).unwrap().document()["actor"], given);
     }
 
     #[test]

@@ -92,6 +92,12 @@ impl Origin {
         format!("{}/activities/{cid}", self.0)
     }
 
+    /// `https://blog.example/types/<cid>`
+    #[must_use]
+    pub fn type_record(&self, cid: &Cid) -> String {
+        format!("{}/types/{cid}", self.0)
+    }
+
     /// `https://blog.example/inbox`, shared by all actors.
     #[must_use]
     pub fn shared_inbox(&self) -> String {

@@ -146,7 +146,16 @@ pub(crate) fn id_of(value: &Value) -> Option<&str> {
 
 /// The first `type`.
 pub(crate) fn first_type(document: &Document) -> Option<&str> {
-    entries(document.get("type")?).iter().find_map(Value::as_str)
+    types_of(document).next()
+}
+
+/// The types of an activity or an object, in order.
+pub fn types_of(document: &Document) -> impl Iterator<Item = &str> {
+    document
+        .get("type")
+        .map_or(&[][..], entries)
+        .iter()
+        .filter_map(Value::as_str)
 }
 
 /// `to` and `cc`, in order, each addressee once.

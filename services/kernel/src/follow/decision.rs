@@ -53,7 +53,7 @@ pub fn gone(
 }
 
 /// The base says it; unsigned, for it never leaves the domain.
-fn sealed(domain: &Origin, said: Value) -> Result<Activity, ActivityError> {
+pub(crate) fn sealed(domain: &Origin, said: Value) -> Result<Activity, ActivityError> {
     let mut document = Map::new();
     document.insert("@context".to_owned(), json!(CONTEXT));
     document.insert("actor".to_owned(), json!(domain.base()));

@@ -5,7 +5,7 @@
 //! activity up in the log), makes an [`Event`] of it with [`event`], and folds it with [`step`] into each [`Relation`]
 //! that [`Event::concerns`] names. The same entries in the same order give the same relations wherever they are folded.
 
-mod decision;
+pub(crate) mod decision;
 mod event;
 mod relation;
 

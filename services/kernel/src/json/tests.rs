@@ -101,7 +101,8 @@ fn refuses_a_mebibyte_of_brackets_at_once() {
     let start = Instant::now();
     assert_eq!(refusal(&"[".repeat(MAX_BYTES)), JsonError::TooDeep);
     assert_eq!(refusal(&r#"{"":"#.repeat(MAX_BYTES / 4)), JsonError::TooDeep);
-    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    // What grows with the square of its length takes hours.
+    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
 }
 
 #[test]

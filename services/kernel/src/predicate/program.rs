@@ -1,0 +1,113 @@
+//! An expression, compiled once and evaluated often.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value as Json};
+
+use super::{
+    MAX_BOUND, Scope, cost,
+    eval::Evaluation,
+    failure::{Failure, Invalid, Refusal},
+    parser,
+    profile::{self, Node},
+    scope::Kind,
+    value::{self, Value},
+};
+
+/// A compiled expression. A clone shares it.
+#[derive(Debug, Clone)]
+pub struct Program {
+    root: Arc<Node>,
+    bound: Option<u64>,
+}
+
+/// What a predicate says of its values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    True,
+    False,
+    Failed(Failure),
+}
+
+/// A verdict and its price.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decided {
+    pub verdict: Verdict,
+    /// Units, never more than the budget; over budget, the budget.
+    pub cost: u64,
+}
+
+/// A value, or why there is none, and its price.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluated {
+    pub value: Result<Json, Failure>,
+    /// Units, never more than the budget; over budget, the budget.
+    pub cost: u64,
+}
+
+impl Program {
+    /// Reads an expression of the profile.
+    ///
+    /// # Errors
+    /// [`Invalid`]: not in the profile, too large, or, in strict scope, without a bound or with one above
+    /// [`MAX_BOUND`].
+    pub fn compile(source: &str, scope: &Scope) -> Result<Self, Invalid> {
+        let tree = parser::parse(source)?;
+        let root = profile::resolve(&tree, scope)?;
+        let bound = match scope.kind {
+            Kind::Local => None,
+            Kind::Strict(_) => Some(cost::bound(&root)?),
+        };
+        if bound.is_some_and(|bound| bound > MAX_BOUND) {
+            return Err(Invalid {
+                refusal: Refusal::CostLimit,
+                column: tree.column,
+            });
+        }
+        let root = Arc::new(root);
+        Ok(Self { root, bound })
+    }
+
+    /// In strict scope, the most that [`decide`](Self::decide) costs of any object that [`crate::json::parse`] reads. Units.
+    #[must_use]
+    pub fn bound(&self) -> Option<u64> {
+        self.bound
+    }
+
+    /// Asks the predicate. `bindings` are the values of the scope's variables in their order; `budget` is in units.
+    #[must_use]
+    pub fn decide(&self, bindings: &[&Json], budget: u64) -> Decided {
+        let values: Vec<_> = bindings.iter().map(|json| Value::from(*json)).collect();
+        self.decided(&values, budget)
+    }
+
+    /// Asks a predicate with the one variable, of an object's members.
+    #[must_use]
+    pub fn decide_object(&self, object: &Map<String, Json>, budget: u64) -> Decided {
+        self.decided(&[Value::from(object)], budget)
+    }
+
+    fn decided<'v>(&'v self, values: &'v [Value<'v>], budget: u64) -> Decided {
+        let mut evaluation = Evaluation::new(values, budget);
+        let verdict = match evaluation.boolean(&self.root) {
+            Ok(true) => Verdict::True,
+            Ok(false) => Verdict::False,
+            Err(failure) => Verdict::Failed(failure),
+        };
+        let cost = evaluation.fuel.spent();
+        Decided { verdict, cost }
+    }
+
+    /// Evaluates to JSON; timestamps become RFC 3339 texts in UTC. Besides what [`decide`](Self::decide) costs, the
+    /// result costs what it weighs.
+    #[must_use]
+    pub fn evaluate(&self, bindings: &[&Json], budget: u64) -> Evaluated {
+        let values: Vec<_> = bindings.iter().map(|json| Value::from(*json)).collect();
+        let mut evaluation = Evaluation::new(&values, budget);
+        let value = evaluation
+            .value(&self.root)
+            .and_then(|value| value::to_json(&value, &mut evaluation.fuel));
+        let cost = evaluation.fuel.spent();
+        Evaluated { value, cost }
+    }
+}
