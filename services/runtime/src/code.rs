@@ -75,6 +75,8 @@ codes! {
     RequestTimeout = "request_timeout", REQUEST_TIMEOUT, DeadlineExceeded;
     /// A type that nobody could show.
     TypeUnknown = "type_unknown", UNPROCESSABLE_ENTITY, FailedPrecondition;
+    /// A type that is not here, where types are not fetched.
+    TypeFetchDisabled = "type_fetch_disabled", UNPROCESSABLE_ENTITY, FailedPrecondition;
     /// The object does not fit its type.
     SchemaRefused = "schema_refused", UNPROCESSABLE_ENTITY, FailedPrecondition;
     /// Too many requests; `Retry-After` says when.

@@ -43,8 +43,9 @@ pub enum FetchError {
     /// An answer other than success.
     #[error("it answered {0}")]
     Status(u16),
-    #[error("its answer has more than {MAX_DOCUMENT} bytes")]
-    TooLarge,
+    /// More than this many bytes.
+    #[error("its answer has more than {0} bytes")]
+    TooLarge(usize),
     #[error("it redirected more than {MAX_REDIRECTS} times, or to nowhere")]
     Redirects,
 }
@@ -103,17 +104,25 @@ impl Fetcher {
         &self.policy
     }
 
-    /// Fetches a document.
+    /// Fetches a document of at most [`MAX_DOCUMENT`] bytes.
     ///
     /// # Errors
     /// [`FetchError`]
     pub async fn get(&self, url: &str, accept: &str) -> Result<Document, FetchError> {
-        tokio::time::timeout(DOCUMENT_TIMEOUT, self.follow(url, accept))
+        self.get_within(url, accept, MAX_DOCUMENT).await
+    }
+
+    /// Fetches a document of at most so many bytes.
+    ///
+    /// # Errors
+    /// [`FetchError`]
+    pub async fn get_within(&self, url: &str, accept: &str, bytes: usize) -> Result<Document, FetchError> {
+        tokio::time::timeout(DOCUMENT_TIMEOUT, self.follow(url, accept, bytes))
             .await
             .unwrap_or_else(|_| Err(FetchError::Unreachable("no answer in time".to_owned())))
     }
 
-    async fn follow(&self, url: &str, accept: &str) -> Result<Document, FetchError> {
+    async fn follow(&self, url: &str, accept: &str, bytes: usize) -> Result<Document, FetchError> {
         let mut url = self.policy.check(url)?;
         for _ in 0..=MAX_REDIRECTS {
             let response = self
@@ -134,7 +143,7 @@ impl Fetcher {
                 return Err(FetchError::Status(status.as_u16()));
             }
             let content_type = header(&response, "content-type").unwrap_or_default();
-            let body = read(response, MAX_DOCUMENT).await?.ok_or(FetchError::TooLarge)?;
+            let body = read(response, bytes).await?.ok_or(FetchError::TooLarge(bytes))?;
             return Ok(Document {
                 url: url.into(),
                 content_type,
@@ -266,8 +275,13 @@ mod tests {
         let origin = serve(Router::new().route("/", get(|| async { vec![b'x'; MAX_DOCUMENT + 1] }))).await;
         assert_eq!(
             fetcher(&[&origin]).get(&origin, "*/*").await.unwrap_err(),
-            FetchError::TooLarge
+            FetchError::TooLarge(MAX_DOCUMENT)
         );
+        let (few, enough) = (MAX_DOCUMENT - 1, MAX_DOCUMENT + 1);
+        let error = fetcher(&[&origin]).get_within(&origin, "*/*", few).await;
+        assert_eq!(error.unwrap_err(), FetchError::TooLarge(few));
+        let document = fetcher(&[&origin]).get_within(&origin, "*/*", enough).await;
+        assert_eq!(document.unwrap().body.len(), enough);
     }
 
     #[tokio::test]
