@@ -42,6 +42,7 @@ fn request(number: u64) -> Request {
         entries: vec![NewEntry {
             activity,
             meta: Meta::default(),
+            checked: fedsx_log::registry::checked::Checked::default(),
         }],
         kv: Vec::new(),
     })
@@ -49,6 +50,7 @@ fn request(number: u64) -> Request {
 
 async fn measure(name: &str, store: Arc<dyn Store>, time: Duration) {
     let writer = Writer {
+        registry: fedsx_log::registry::Current::default(),
         origin: "https://blog.example".parse().unwrap(),
         store,
         keys: Arc::new(Keys::new(Arc::new(

@@ -13,13 +13,15 @@ const PEER_SPACES: &str = "peer";
 /// What delivery remembers beside its ledger, so that a ledger that was lost is told from a new one.
 const LEDGER_SPACE: &str = "delivery";
 
-/// What a caller wants to do. Reading entries is open to every role.
+/// What a caller wants to do. Reading entries and types is open to every role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action<'a> {
     Append(&'a Stream),
     Publish,
     ReadKv { space: &'a str },
     WriteKv { space: &'a str },
+    KeepPeerType,
+    EvictPeerType,
 }
 
 /// Admits an action.
@@ -35,6 +37,8 @@ pub fn check(role: Role, action: Action<'_>) -> Result<(), Refusal> {
         Action::Publish => "publish".to_owned(),
         Action::ReadKv { space } => format!("read the kv space {space:?}"),
         Action::WriteKv { space } => format!("write the kv space {space:?}"),
+        Action::KeepPeerType => "keep a peer's type".to_owned(),
+        Action::EvictPeerType => "evict a peer's type".to_owned(),
     };
     Err(Refusal::new(
         Code::Forbidden,
@@ -59,6 +63,8 @@ fn allows(role: Role, action: Action<'_>) -> bool {
         Action::WriteKv { space } if space.starts_with(PEER_SPACES) => role == Gateway,
         Action::WriteKv { space: LEDGER_SPACE } => role == Delivery,
         Action::WriteKv { .. } => matches!(role, Projection | Site | Operator),
+        Action::KeepPeerType => matches!(role, Gateway | Operator),
+        Action::EvictPeerType => role == Operator,
     }
 }
 
@@ -73,7 +79,7 @@ mod tests {
         let outbox = Stream::Outbox("https://blog.example/actors/alice".to_owned());
         let inbox = Stream::Inbox("https://events.example/actors/bob".to_owned());
         let flow = Stream::Flow("1".to_owned());
-        let table: [(Action<'_>, &[Role]); 11] = [
+        let table: [(Action<'_>, &[Role]); 13] = [
             (Action::Append(&outbox), &[]),
             (Action::Append(&inbox), &[Gateway]),
             (Action::Append(&flow), &[Projection, Delivery]),
@@ -88,6 +94,8 @@ mod tests {
             (Action::WriteKv { space: "peer-actor" }, &[Gateway]),
             (Action::WriteKv { space: "delivery" }, &[Delivery]),
             (Action::WriteKv { space: "stock" }, &[Projection, Site, Operator]),
+            (Action::KeepPeerType, &[Gateway, Operator]),
+            (Action::EvictPeerType, &[Operator]),
         ];
         for (action, allowed) in table {
             for role in Role::ALL {

@@ -7,7 +7,7 @@ use fedsx_runtime::health::Readiness;
 use tokio::{sync::watch, time};
 use tokio_util::sync::CancellationToken;
 
-use crate::{metrics::Metrics, store::Store, tail::Tail};
+use crate::{metrics::Metrics, registry::Current, store::Store, tail::Tail};
 
 /// The part of a process's readiness that the log answers for.
 const PART: &str = "store";
@@ -73,7 +73,13 @@ pub(crate) struct News {
 
 /// Looks at the store from time to time, and when another process tells that it has appended: the store may come back when
 /// nobody writes, and a hint may be lost.
-pub(crate) async fn look(store: Arc<dyn Store>, sign: Sign, every: Duration, stop: CancellationToken) {
+pub(crate) async fn look(
+    store: Arc<dyn Store>,
+    sign: Sign,
+    registry: Current,
+    every: Duration,
+    stop: CancellationToken,
+) {
     let mut hints = store.hints();
     loop {
         let waited = stop.run_until_cancelled(async {
@@ -86,7 +92,12 @@ pub(crate) async fn look(store: Arc<dyn Store>, sign: Sign, every: Duration, sto
             return;
         }
         match store.head().await {
-            Ok(head) => sign.reached(head.position),
+            Ok(head) => {
+                sign.reached(head.position);
+                if let Err(error) = registry.follow(&*store, head.definition).await {
+                    sign.failed(&error);
+                }
+            }
             Err(error) => sign.failed(&error),
         }
     }

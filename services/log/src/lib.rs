@@ -9,6 +9,7 @@
 //! * [`server`]: checked against the caller's role ([`authority`]) and the kernel, on the caller's own task;
 //! * [`commit`]: gathered with what comes at the same time into one batch;
 //! * [`plan`]: what becomes of each request of the batch, a pure function of the requests and the store's facts;
+//! * [`registry`]: the schema stages, by what the domain's own definitions say, and peers' types ([`peer_types`]);
 //! * [`seal`]: drafts get `published`, `prev`, CID, `id` and proof with their actor's key ([`keys`]);
 //! * [`store`]: one transaction.
 //!
@@ -31,8 +32,10 @@ mod head;
 pub mod keys;
 mod limits;
 mod metrics;
+pub mod peer_types;
 pub mod plan;
 mod refusal;
+pub mod registry;
 pub mod seal;
 pub mod server;
 pub mod store;
@@ -42,6 +45,8 @@ mod tail;
 use commit::{Committer, Writer};
 use head::Sign;
 use keys::{Entropy, Keys, SystemEntropy};
+use peer_types::PeerTypes;
+use registry::Current;
 pub use server::LogService;
 use store::{KEY_SPACE, KvQuery, Store, StoreError};
 
@@ -54,6 +59,8 @@ pub struct Settings {
     /// Draws the signing keys of new actors.
     pub entropy: Arc<dyn Entropy>,
     pub tuning: Tuning,
+    /// Whether an object whose type cannot be resolved is refused.
+    pub strict_object_schema: bool,
 }
 
 impl Settings {
@@ -65,6 +72,7 @@ impl Settings {
             master_key,
             entropy: Arc::new(SystemEntropy),
             tuning: Tuning::default(),
+            strict_object_schema: false,
         }
     }
 }
@@ -141,12 +149,14 @@ async fn service(
     let keys = Arc::new(Keys::new(settings.master_key));
     check_owner(&settings.origin, &keys, &*store).await?;
     let position = store.head().await?.position;
+    let registry = Current::open(&*store).await?;
     let metrics = metrics::Metrics::register(&context.metrics)?;
     let sign = Sign::new(position, metrics.clone(), context.readiness.clone());
     let writer = Writer {
         origin: settings.origin.clone(),
         store: Arc::clone(&store),
         keys: Arc::clone(&keys),
+        registry: registry.clone(),
     };
     let stop = context.shutdown.token();
     let (committer, task) = Committer::new(
@@ -158,14 +168,22 @@ async fn service(
     );
     let news = sign.news();
     context.shutdown.spawn(commit::apart(task)?);
-    context
-        .shutdown
-        .spawn(head::look(Arc::clone(&store), sign, settings.tuning.poll, stop));
+    context.shutdown.spawn(head::look(
+        Arc::clone(&store),
+        sign,
+        registry.clone(),
+        settings.tuning.poll,
+        stop,
+    ));
+    let types = PeerTypes::new(Arc::clone(&store), Arc::clone(&context.clock), metrics.clone());
     Ok(LogService {
         origin: settings.origin,
         store,
         keys,
         entropy: settings.entropy,
+        registry,
+        types,
+        strict: settings.strict_object_schema,
         committer,
         news,
         tuning: settings.tuning,

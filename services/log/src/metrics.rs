@@ -6,6 +6,8 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, exponential_buckets,
 };
 
+use crate::registry::check::SKIPPED;
+
 /// The log's metrics. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Metrics {
@@ -15,6 +17,8 @@ pub struct Metrics {
     pub refusals: IntCounterVec,
     batch_requests: Histogram,
     entries: IntCounterVec,
+    skipped: IntCounterVec,
+    peer_types: IntCounterVec,
     head: IntGauge,
 }
 
@@ -30,11 +34,21 @@ impl Metrics {
             .buckets(exponential_buckets(1.0, 2.0, 11)?);
         let refusals = Opts::new("fedsx_log_refusals_total", "Writes that were refused");
         let entries = Opts::new("fedsx_log_entries_total", "Entries appended by this process");
+        let skipped = Opts::new(
+            "fedsx_log_validation_skipped_total",
+            "Entries of which an object's type could not be resolved, so that it was not checked",
+        );
+        let peer_types = Opts::new(
+            "fedsx_log_peer_types_total",
+            "Peers' types that were kept and evicted by this process",
+        );
         Ok(Self {
             append_seconds: registry.register(HistogramVec::new(seconds, &["call"]))?,
             refusals: registry.register(IntCounterVec::new(refusals, &["call", "code"]))?,
             batch_requests: registry.register(Histogram::with_opts(batch))?,
             entries: registry.register(IntCounterVec::new(entries, &["stream"]))?,
+            skipped: registry.register(IntCounterVec::new(skipped, &["stream"]))?,
+            peer_types: registry.register(IntCounterVec::new(peer_types, &["event"]))?,
             head: registry.register(IntGauge::new("fedsx_log_head", "The highest position of the log"))?,
         })
     }
@@ -49,8 +63,18 @@ impl Metrics {
         self.batch_requests
             .observe(f64::from(u32::try_from(requests).unwrap_or(u32::MAX)));
         for entry in entries {
-            self.entries.with_label_values(&[kind(&entry.stream)]).inc();
+            let stream = kind(&entry.stream);
+            self.entries.with_label_values(&[stream]).inc();
+            let mut remarks = entry.meta.iter().flat_map(|meta| &meta.remarks);
+            if remarks.any(|remark| remark == SKIPPED) {
+                self.skipped.with_label_values(&[stream]).inc();
+            }
         }
+    }
+
+    /// So many peers' types were `kept` or `evicted`.
+    pub fn peer_types(&self, event: &str, count: u64) {
+        self.peer_types.with_label_values(&[event]).inc_by(count);
     }
 }
 

@@ -13,6 +13,7 @@ use tokio::task::JoinError;
 use crate::{
     keys::Keys,
     plan::{self, Answer, Chain, Request, SealedDraft},
+    registry::{Current, checked},
     seal,
     store::{Facts, Rows, Store, StoreError},
 };
@@ -23,12 +24,13 @@ pub struct Writer {
     pub origin: Origin,
     pub store: Arc<dyn Store>,
     pub keys: Arc<Keys>,
+    pub registry: Current,
 }
 
 /// A batch that is written.
 #[derive(Debug)]
 pub struct Committed {
-    /// Of each request, in order.
+    /// Of each request that was written or refused, in order: of all, or of those up to the first that defines something.
     pub answers: Vec<Result<Answer, Refusal>>,
     /// The highest position.
     pub head: u64,
@@ -68,17 +70,28 @@ impl BatchError {
 }
 
 impl Writer {
-    /// Writes requests as one batch.
+    /// Writes requests as one batch: all of them, or, since what is defined takes effect for what comes after, those up to the
+    /// first that defines something.
     ///
     /// # Errors
     /// [`BatchError`]; then no answer may be given but that it is unknown.
     pub async fn commit(&self, requests: &[Request]) -> Result<Committed, BatchError> {
         let mut batch = self.store.begin().await?;
         let facts = batch.facts(&plan::need(requests)).await?;
-        let (rows, answers) = self.decide(requests, &facts).await?;
+        let registry = self
+            .registry
+            .caught_up(&mut *batch, facts.head.definition)
+            .await?;
+        let (requests, refused) = checked::requests(requests, &self.origin, &registry);
+        let defining = requests.iter().position(Request::defines);
+        let together = requests
+            .get(..=defining.unwrap_or(requests.len()))
+            .unwrap_or(&requests);
+        let (rows, answers) = self.decide(together, &facts, refused).await?;
         if !rows.is_empty() {
             batch.commit(&rows).await?;
         }
+        self.registry.learn(&rows.definitions)?;
         Ok(Committed {
             answers,
             head: rows.head.position,
@@ -93,8 +106,8 @@ impl Writer {
         &self,
         requests: &[Request],
         facts: &Facts,
+        mut refused: BTreeMap<usize, Refusal>,
     ) -> Result<(Rows, Vec<Result<Answer, Refusal>>), BatchError> {
-        let mut refused = BTreeMap::new();
         loop {
             let plan = plan::plan(requests, facts, &refused);
             let mut sealed = HashMap::new();

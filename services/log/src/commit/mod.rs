@@ -141,6 +141,15 @@ impl Task {
     }
 
     async fn commit(&mut self, requests: &[Request]) -> Vec<Result<Answer, Refusal>> {
+        let mut answers = Vec::with_capacity(requests.len());
+        while let Some(rest) = requests.get(answers.len()..).filter(|rest| !rest.is_empty()) {
+            answers.extend(self.batch(rest).await);
+        }
+        answers
+    }
+
+    /// The answers to the first of the requests, as many as make a batch.
+    async fn batch(&mut self, requests: &[Request]) -> Vec<Result<Answer, Refusal>> {
         match self.attempt(requests).await {
             Ok(answers) => answers,
             // One request's broken row is not its neighbours' fault, and nothing was written yet.
@@ -166,7 +175,8 @@ impl Task {
             .commit(requests)
             .await
             .inspect_err(|error| self.sign.failed(error))?;
-        self.metrics.committed(requests.len(), &committed.entries);
+        self.metrics
+            .committed(committed.answers.len(), &committed.entries);
         self.sign.appended(committed.entries, committed.head);
         Ok(committed.answers)
     }

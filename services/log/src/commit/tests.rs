@@ -45,6 +45,7 @@ fn committer(
         origin: settings.origin,
         store,
         keys: Arc::new(Keys::new(settings.master_key)),
+        registry: crate::registry::Current::default(),
     };
     let (committer, task) = Committer::new(writer, tuning, sign, metrics, stop.clone());
     (committer, task, readiness, stop)
@@ -116,7 +117,13 @@ async fn a_store_that_comes_back_is_noticed_though_nobody_writes() {
     let (readiness, stop) = (Readiness::default(), CancellationToken::new());
     let sign = Sign::new(0, metrics, readiness.clone());
     let poll = std::time::Duration::from_millis(5);
-    let task = tokio::spawn(crate::head::look(store, sign, poll, stop.clone()));
+    let task = tokio::spawn(crate::head::look(
+        store,
+        sign,
+        crate::registry::Current::default(),
+        poll,
+        stop.clone(),
+    ));
     crate::store::conformance::harness::eventually("a first look", async || fault.fired()).await;
     crate::store::conformance::harness::eventually("readiness", async || readiness.lacking().is_empty())
         .await;

@@ -6,11 +6,7 @@ use super::{Append, Complete, Content, Expected, Outcome, Planned, State};
 use crate::store::{Name, NameKind};
 
 pub(super) fn decide(state: &mut State<'_>, request: usize, append: &Append) -> Outcome {
-    let names: Vec<_> = append
-        .entries
-        .iter()
-        .map(|entry| names(&append.stream, &entry.activity))
-        .collect();
+    let names = all_names(append);
     // Before the conflict: who asks again because an answer was lost must learn that the first time counted.
     if let Some(outcome) = duplicate(state, append, &names) {
         return outcome;
@@ -29,13 +25,27 @@ pub(super) fn decide(state: &mut State<'_>, request: usize, append: &Append) -> 
             request,
             stream: append.stream.clone(),
             version: state.version(&append.stream) + 1,
-            meta: entry.meta.clone(),
+            meta: entry.meta(),
             content: Content::Complete(entry.activity.clone()),
             draft_key: None,
+            defines: entry.defines(),
         };
         last = state.add(names.into_iter().flatten(), planned);
     }
     Outcome::Appended(last)
+}
+
+/// The duplicate that an append is, where the stream has all of its entries.
+pub(super) fn known(state: &State<'_>, append: &Append) -> Option<Outcome> {
+    let known = duplicate(state, append, &all_names(append));
+    known.filter(|outcome| !matches!(outcome, Outcome::Refused(_)))
+}
+
+fn all_names(append: &Append) -> Vec<Names> {
+    let entries = append.entries.iter();
+    entries
+        .map(|entry| names(&append.stream, &entry.activity))
+        .collect()
 }
 
 /// A duplicate where the stream has all entries. Where it has a part of them the caller is wrong about the stream, and

@@ -7,7 +7,7 @@ use fedsx_runtime::code::Refusal;
 use jiff::Timestamp;
 
 use super::{Answer, Complete, Content, Outcome, Plan, Planned, SealedDraft};
-use crate::store::{DraftKeyRow, Facts, Placed, Rows, StreamRow};
+use crate::store::{DefinitionRow, DraftKeyRow, Facts, Placed, Rows, StreamRow};
 
 /// A draft that the plan admitted has not been sealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -101,6 +101,13 @@ impl<'f> Writer<'f> {
                 key,
                 cid: placed.cid.clone(),
             }));
+        if let Some(row) = planned.defines {
+            self.rows.head.definition = placed.position;
+            self.rows.definitions.push(DefinitionRow {
+                position: placed.position,
+                ..row
+            });
+        }
         self.rows.entries.push(Entry {
             position: placed.position,
             stream: planned.stream,

@@ -10,7 +10,7 @@ use fedsx_kernel::draft::Draft;
 use fedsx_proto::v1::{KvConflict, Meta};
 use fedsx_runtime::code::Refusal;
 
-use crate::store::{Facts, KvRow, Placed};
+use crate::store::{DefinitionRow, Facts, KvRow, Placed};
 
 mod append;
 mod chain;
@@ -67,6 +67,7 @@ struct Planned {
     content: Content,
     meta: Meta,
     draft_key: Option<String>,
+    defines: Option<DefinitionRow>,
 }
 
 #[derive(Debug)]
@@ -92,8 +93,9 @@ pub enum Answer {
     Changed,
 }
 
-/// Plans a batch. `refused` are requests that turned out to be unsealable when the batch was planned before: they have
-/// no effect.
+/// Plans a batch. `refused` are requests that the schema stages refuse, or that turned out to be unsealable when the batch
+/// was planned before: they have no effect. One that the stream has already is its duplicate all the same, whatever has
+/// been defined since.
 #[must_use]
 pub fn plan(requests: &[Request], facts: &Facts, refused: &BTreeMap<usize, Refusal>) -> Plan {
     let mut state = State::new(facts, requests.iter().map(Request::entries).sum());
@@ -101,11 +103,23 @@ pub fn plan(requests: &[Request], facts: &Facts, refused: &BTreeMap<usize, Refus
         .iter()
         .enumerate()
         .map(|(index, request)| match (refused.get(&index), request) {
-            (Some(refusal), _) => Outcome::Refused(refusal.clone()),
+            (Some(refusal), request) => {
+                let known = known(&state, request);
+                known.unwrap_or_else(|| Outcome::Refused(refusal.clone()))
+            }
             (None, Request::Append(append)) => append::decide(&mut state, index, append),
             (None, Request::Publish(publish)) => publish::decide(&mut state, index, publish),
             (None, Request::Change(changes)) => kv::decide(&mut state, changes),
         })
         .collect();
     state.into_plan(outcomes)
+}
+
+/// The duplicate that a request is.
+fn known(state: &State<'_>, request: &Request) -> Option<Outcome> {
+    match request {
+        Request::Append(append) => append::known(state, append),
+        Request::Publish(publish) => publish::known(state, publish),
+        Request::Change(_) => None,
+    }
 }

@@ -32,10 +32,16 @@ pub(super) fn decide(state: &mut State<'_>, request: usize, publish: &Publish) -
             draft: Arc::clone(&publish.draft),
             signer,
         },
-        meta: publish.meta.clone(),
+        meta: publish.meta(),
         draft_key: publish.idempotency_key.clone(),
+        defines: publish.defines(),
     };
     Outcome::Appended(state.add(name, planned))
+}
+
+/// The duplicate that a draft is by its key.
+pub(super) fn known(state: &State<'_>, publish: &Publish) -> Option<Outcome> {
+    draft_key(publish).and_then(|name| state.duplicate(&name))
 }
 
 /// The key that the draft is signed with: the actor's, or the one drawn for it where the actor makes itself.

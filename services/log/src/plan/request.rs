@@ -6,6 +6,11 @@ use bytes::Bytes;
 use fedsx_kernel::{cid::Cid, draft::Draft, key::SigningKey};
 use fedsx_proto::v1::{KvChange, Meta};
 
+use crate::{
+    registry::{check::Passed, checked::Checked},
+    store::DefinitionRow,
+};
+
 /// One request, all or nothing.
 #[derive(Debug, Clone)]
 pub enum Request {
@@ -16,6 +21,17 @@ pub enum Request {
 }
 
 impl Request {
+    /// Whether something takes effect with it.
+    #[must_use]
+    pub fn defines(&self) -> bool {
+        let defines = |checked: &Checked| matches!(&checked.passed, Ok(Passed { defines: Some(_), .. }));
+        match self {
+            Self::Append(append) => append.entries.iter().any(|entry| defines(&entry.checked)),
+            Self::Publish(publish) => defines(&publish.checked),
+            Self::Change(_) => false,
+        }
+    }
+
     /// How many entries it adds at most.
     pub(super) fn entries(&self) -> usize {
         match self {
@@ -50,6 +66,7 @@ pub enum Expected {
 pub struct NewEntry {
     pub activity: Complete,
     pub meta: Meta,
+    pub checked: Checked,
 }
 
 /// A complete activity, and what the log keeps of it beside its bytes.
@@ -63,6 +80,17 @@ pub struct Complete {
     pub public: bool,
 }
 
+impl NewEntry {
+    /// What is known about it, with what the stages remark.
+    pub(super) fn meta(&self) -> Meta {
+        remarked(&self.meta, &self.checked)
+    }
+
+    pub(super) fn defines(&self) -> Option<DefinitionRow> {
+        defines(&self.checked)
+    }
+}
+
 /// A draft for a local actor's outbox.
 #[derive(Debug, Clone)]
 pub struct Publish {
@@ -71,6 +99,9 @@ pub struct Publish {
     /// The local actor's id.
     pub actor: String,
     pub draft: Arc<Draft>,
+    /// The same as it came, before the stages completed it.
+    pub given: Arc<Draft>,
+    pub checked: Checked,
     pub idempotency_key: Option<String>,
     /// No key twice, and none of the signing keys.
     pub kv: Vec<KvChange>,
@@ -87,4 +118,32 @@ pub struct NewActorKey {
     pub key: Arc<SigningKey>,
     /// The same, sealed with the master key.
     pub sealed: Bytes,
+}
+
+impl Publish {
+    /// What is known about it, with what the stages remark.
+    pub(super) fn meta(&self) -> Meta {
+        remarked(&self.meta, &self.checked)
+    }
+
+    pub(super) fn defines(&self) -> Option<DefinitionRow> {
+        defines(&self.checked)
+    }
+}
+
+fn remarked(meta: &Meta, checked: &Checked) -> Meta {
+    let mut meta = meta.clone();
+    if let Ok(passed) = &checked.passed {
+        meta.remarks
+            .extend(passed.remarks.iter().map(|remark| (*remark).to_owned()));
+    }
+    meta
+}
+
+fn defines(checked: &Checked) -> Option<DefinitionRow> {
+    checked
+        .passed
+        .as_ref()
+        .ok()
+        .and_then(|passed| passed.defines.clone())
 }

@@ -7,6 +7,7 @@ use fedsx_kernel::{cid::Cid, draft::Draft, key::SigningKey};
 use fedsx_proto::v1::{KvChange, Meta};
 
 use super::{Append, Complete, Expected, NewActorKey, NewEntry, Outcome, Publish, Request, plan};
+use crate::registry::checked::Checked;
 use crate::store::{Facts, Name, NameKind, Placed, StoredKey, StreamRow};
 
 pub(crate) const INBOX: &str = "inbox/https://events.example/actors/bob";
@@ -30,6 +31,7 @@ pub(crate) fn append(expected: Expected, texts: &[&str], kv: &[KvChange]) -> Req
     let entries = texts.iter().map(|text| NewEntry {
         activity: complete(text),
         meta: Meta::default(),
+        checked: Checked::default(),
     });
     Request::Append(Append {
         stream: INBOX.to_owned(),
@@ -40,10 +42,13 @@ pub(crate) fn append(expected: Expected, texts: &[&str], kv: &[KvChange]) -> Req
 }
 
 pub(crate) fn publish(actor: &str, key: &str, creates: Option<&str>, kv: &[KvChange]) -> Request {
+    let draft = Arc::new(Draft::parse(br#"{"type":"Create","object":{"type":"Note"}}"#).unwrap());
     Request::Publish(Box::new(Publish {
         stream: format!("outbox/{actor}"),
         actor: actor.to_owned(),
-        draft: Arc::new(Draft::parse(br#"{"type":"Create","object":{"type":"Note"}}"#).unwrap()),
+        given: Arc::clone(&draft),
+        draft,
+        checked: Checked::default(),
         idempotency_key: Some(key.to_owned()).filter(|key| !key.is_empty()),
         kv: kv.to_vec(),
         meta: Meta::default(),

@@ -15,6 +15,7 @@ use crate::{
     limits::{self, MAX_ENTRIES, MAX_ID},
     plan::{Answer, Append, Complete, Expected, NewEntry, Request},
     refusal::{self, malformed},
+    registry::{check::Speaker, checked::Checked},
     store::Placed,
 };
 
@@ -28,7 +29,8 @@ pub(super) async fn append(
     response(log.write("Append", parsed).await?)
 }
 
-/// Checks and parses a request: large ones on a thread that others do not wait for.
+/// Parses a request and runs the stages: for large ones on a thread that others do not wait for. Between the two, peers'
+/// types are looked up.
 pub(super) async fn parsed(
     log: &LogService,
     role: Role,
@@ -36,8 +38,37 @@ pub(super) async fn parsed(
     traceparent: String,
 ) -> Result<(Request, usize), Refusal> {
     let bytes = request.entries.iter().map(|entry| entry.body.len()).sum();
-    let origin = log.origin.clone();
-    super::parse(bytes, move || parse(&origin, role, request, &traceparent)).await
+    let service = log.clone();
+    let parse = move || parse(&service, role, request, &traceparent);
+    let Parsed {
+        stream,
+        mut append,
+        activities,
+        bytes,
+    } = super::parse(bytes, parse).await?;
+    if matches!(stream, Stream::Inbox(_)) {
+        for (entry, activity) in append.entries.iter_mut().zip(&activities) {
+            entry.checked = log.unchecked(activity.document(), Speaker::Remote).await?;
+        }
+    }
+    let service = log.clone();
+    let check = move || {
+        for (entry, activity) in append.entries.iter_mut().zip(&activities) {
+            entry.checked = check(&service, &stream, activity, &entry.checked);
+        }
+        Ok((Request::Append(append), bytes))
+    };
+    super::parse(bytes, check).await
+}
+
+/// What the stages say of an activity for a stream.
+fn check(log: &LogService, stream: &Stream, activity: &Activity, unchecked: &Checked) -> Checked {
+    let document = activity.document();
+    match stream {
+        Stream::Inbox(_) => unchecked.again(&log.registry.get(), document, Speaker::Remote),
+        Stream::Domain => Checked::decided(&log.origin, document),
+        Stream::Flow(_) | Stream::Outbox(_) => Checked::default(),
+    }
 }
 
 pub(super) fn response(answer: Answer) -> Result<AppendResponse, Refusal> {
@@ -75,13 +106,17 @@ pub(super) fn duplicate(placed: Placed) -> v1::Duplicate {
     }
 }
 
-/// The request as the plan takes it, and its size in bytes.
-fn parse(
-    origin: &Origin,
-    role: Role,
-    request: AppendRequest,
-    traceparent: &str,
-) -> Result<(Request, usize), Refusal> {
+/// A request before the stages.
+struct Parsed {
+    stream: Stream,
+    append: Append,
+    /// Of the entries, in order.
+    activities: Vec<Activity>,
+    /// What it weighs in the queue.
+    bytes: usize,
+}
+
+fn parse(log: &LogService, role: Role, request: AppendRequest, traceparent: &str) -> Result<Parsed, Refusal> {
     limits::name("stream", &request.stream, MAX_ID)?;
     let stream = Stream::parse(&request.stream).ok_or_else(|| malformed("`stream` names no stream"))?;
     authority::check(role, Action::Append(&stream))?;
@@ -93,10 +128,13 @@ fn parse(
         )));
     }
     let mut entries = Vec::with_capacity(request.entries.len());
+    let mut activities = Vec::with_capacity(request.entries.len());
     for entry in request.entries {
-        let activity = complete(origin, &stream, entry.body)?;
+        let (activity, complete) = complete(log, &stream, entry.body)?;
+        activities.push(activity);
         entries.push(NewEntry {
-            activity,
+            activity: complete,
+            checked: Checked::default(),
             meta: meta::complete(entry.meta, traceparent)?,
         });
     }
@@ -112,7 +150,12 @@ fn parse(
         entries,
         kv: request.kv,
     };
-    Ok((Request::Append(append), bytes))
+    Ok(Parsed {
+        stream,
+        append,
+        activities,
+        bytes,
+    })
 }
 
 fn expected(expected: Option<v1::Expected>) -> Expected {
@@ -124,16 +167,17 @@ fn expected(expected: Option<v1::Expected>) -> Expected {
 }
 
 /// Parses an activity, checks that it belongs in the stream, and takes from it what the log keeps beside it.
-fn complete(origin: &Origin, stream: &Stream, body: Bytes) -> Result<Complete, Refusal> {
+fn complete(log: &LogService, stream: &Stream, body: Bytes) -> Result<(Activity, Complete), Refusal> {
     let activity = Activity::parse(&body).map_err(refusal::activity)?;
     limits::name("id", activity.id(), MAX_ID)?;
-    fits(origin, stream, activity.actor())?;
-    Ok(Complete {
+    fits(&log.origin, stream, activity.actor())?;
+    let complete = Complete {
         cid: activity.cid().clone(),
         activity_id: activity.id().to_owned(),
         public: activity.is_public(),
         body,
-    })
+    };
+    Ok((activity, complete))
 }
 
 /// Whose activities a stream takes.

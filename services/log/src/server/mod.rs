@@ -5,9 +5,11 @@ use std::sync::Arc;
 use fedsx_kernel::origin::Origin;
 use fedsx_proto::v1::{
     AppendManyRequest, AppendManyResponse, AppendRequest, AppendResponse, ChangeKvRequest, ChangeKvResponse,
-    DescribeRequest, DescribeResponse, Entry, GetKvRequest, GetKvResponse, GetRequest, ListKvRequest,
-    ListKvResponse, PublishRequest, PublishResponse, ReadRequest, ReadResponse, SubscribeRequest,
-    SubscribeResponse, log_server::Log,
+    DescribeRequest, DescribeResponse, Entry, EvictPeerTypeRequest, EvictPeerTypeResponse, GetKvRequest,
+    GetKvResponse, GetRequest, GetTypeRequest, KeepPeerTypeRequest, KeepPeerTypeResponse, KnownType,
+    ListDefinitionsRequest, ListDefinitionsResponse, ListKvRequest, ListKvResponse, ListPeerTypesRequest,
+    ListPeerTypesResponse, MissingTypesRequest, MissingTypesResponse, PublishRequest, PublishResponse,
+    ReadRequest, ReadResponse, SubscribeRequest, SubscribeResponse, log_server::Log,
 };
 use fedsx_runtime::{
     code::{Code, Refusal},
@@ -15,6 +17,7 @@ use fedsx_runtime::{
     telemetry,
     token::{self, Role},
 };
+use serde_json::{Map, Value};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 use tracing::{Instrument as _, Span};
@@ -26,17 +29,21 @@ use crate::{
     head::News,
     keys::{Entropy, Keys},
     metrics::Metrics,
+    peer_types::{MAX_FOR_ONE, PeerTypes},
     plan::{self, Answer},
-    store::Store,
+    registry::{Current, check::Speaker, checked::Checked},
+    store::{Store, StoreError},
     subscribe,
 };
 
 mod append;
 mod append_many;
+mod definitions;
 mod kv;
 mod meta;
 mod publish;
 mod read;
+mod types;
 
 /// Bytes of bodies that are parsed in less time than it takes to hand them to another thread and back.
 const PARSED_AT_ONCE: usize = 32 << 10;
@@ -48,6 +55,9 @@ pub struct LogService {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) keys: Arc<Keys>,
     pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) registry: Current,
+    pub(crate) types: PeerTypes,
+    pub(crate) strict: bool,
     pub(crate) committer: Committer,
     pub(crate) news: News,
     pub(crate) tuning: Tuning,
@@ -67,6 +77,33 @@ impl LogService {
             self.committer.submit(request, bytes).await
         };
         self.counted(call, answer).await
+    }
+
+    /// What the schema stages are to say of an activity, once they run: peers' types that they ask for are looked up.
+    async fn unchecked(
+        &self,
+        document: &Map<String, Value>,
+        speaker: Speaker<'_>,
+    ) -> Result<Checked, Refusal> {
+        let registry = self.registry.get();
+        let mut checked = Checked {
+            strict: self.strict,
+            ..Checked::default()
+        };
+        let roots = checked.stages(&registry).roots(document, speaker);
+        if !roots.is_empty() {
+            let chains = self.types.chains(&registry, roots, MAX_FOR_ONE).await;
+            checked.fetched = Arc::new(chains.map_err(|error| error.refuse())?.fetched);
+        }
+        Ok(checked)
+    }
+
+    /// Catches up with what other replicas have defined.
+    async fn follow(&self) -> Result<(), Refusal> {
+        let refuse = |error: StoreError| error.refuse();
+        let head = self.store.head().await.map_err(refuse)?;
+        let follow = self.registry.follow(&*self.store, head.definition);
+        follow.await.map_err(refuse)
     }
 
     /// Waits for the answer to a write, counting how it went.
@@ -212,6 +249,55 @@ impl Log for LogService {
                 request.into_inner().after,
             )
             .await?,
+        ))
+    }
+
+    async fn list_definitions(
+        &self,
+        request: Request<ListDefinitionsRequest>,
+    ) -> Result<Response<ListDefinitionsResponse>, Status> {
+        token::role(&request)?;
+        Ok(Response::new(definitions::list(self).await?))
+    }
+
+    async fn get_type(&self, request: Request<GetTypeRequest>) -> Result<Response<KnownType>, Status> {
+        token::role(&request)?;
+        Ok(Response::new(types::get(self, request.into_inner()).await?))
+    }
+
+    async fn missing_types(
+        &self,
+        request: Request<MissingTypesRequest>,
+    ) -> Result<Response<MissingTypesResponse>, Status> {
+        token::role(&request)?;
+        Ok(Response::new(types::missing(self, request.into_inner()).await?))
+    }
+
+    async fn keep_peer_type(
+        &self,
+        request: Request<KeepPeerTypeRequest>,
+    ) -> Result<Response<KeepPeerTypeResponse>, Status> {
+        let role = token::role(&request)?;
+        Ok(Response::new(
+            types::keep(self, role, request.into_inner()).await?,
+        ))
+    }
+
+    async fn list_peer_types(
+        &self,
+        request: Request<ListPeerTypesRequest>,
+    ) -> Result<Response<ListPeerTypesResponse>, Status> {
+        token::role(&request)?;
+        Ok(Response::new(types::list(self, request.into_inner()).await?))
+    }
+
+    async fn evict_peer_type(
+        &self,
+        request: Request<EvictPeerTypeRequest>,
+    ) -> Result<Response<EvictPeerTypeResponse>, Status> {
+        let role = token::role(&request)?;
+        Ok(Response::new(
+            types::evict(self, role, request.into_inner()).await?,
         ))
     }
 

@@ -20,6 +20,7 @@ use crate::{
     limits::{self, MAX_DRAFT_KEY, MAX_ID},
     plan::{Answer, NewActorKey, Publish, Request},
     refusal,
+    registry::checked::{Checked, publish_again, speaker},
 };
 
 pub(super) async fn publish(
@@ -28,11 +29,7 @@ pub(super) async fn publish(
     request: PublishRequest,
     traceparent: String,
 ) -> Result<PublishResponse, Refusal> {
-    let service = log.clone();
-    let parsed = super::parse(request.draft.len(), move || {
-        parse(&service, role, request, &traceparent)
-    })
-    .await;
+    let parsed = parsed(log, role, request, traceparent).await;
     let outcome = match log.write("Publish", parsed).await? {
         Answer::Appended(placed) => Outcome::Appended(appended(placed)),
         Answer::Duplicate(placed) => Outcome::Duplicate(duplicate(placed)),
@@ -44,13 +41,36 @@ pub(super) async fn publish(
     })
 }
 
-/// The request as the plan takes it, and its size in bytes.
+/// Parses a request and runs the stages, as an append's.
+async fn parsed(
+    log: &LogService,
+    role: Role,
+    request: PublishRequest,
+    traceparent: String,
+) -> Result<(Request, usize), Refusal> {
+    let length = request.draft.len();
+    let service = log.clone();
+    let parse = move || parse(&service, role, request, &traceparent);
+    let (mut publish, bytes) = super::parse(length, parse).await?;
+    publish.checked = {
+        let speaker = speaker(&log.origin, &publish.actor);
+        log.unchecked(publish.given.document(), speaker).await?
+    };
+    let service = log.clone();
+    let check = move || {
+        let publish = publish_again(&publish, &service.origin, &service.registry.get());
+        Ok((Request::Publish(Box::new(publish)), bytes))
+    };
+    super::parse(length, check).await
+}
+
+/// The request before the stages, and its size in bytes.
 fn parse(
     log: &LogService,
     role: Role,
     request: PublishRequest,
     traceparent: &str,
-) -> Result<(Request, usize), Refusal> {
+) -> Result<(Publish, usize), Refusal> {
     authority::check(role, Action::Publish)?;
     kv::check(role, &request.kv)?;
     if !request.idempotency_key.is_empty() {
@@ -58,7 +78,8 @@ fn parse(
     }
     let actor = local_actor(&log.origin, &request.actor)?;
     let bytes = request.draft.len() + kv::bytes(&request.kv);
-    let draft = Draft::parse(&request.draft).map_err(refusal::draft)?;
+    let draft = Draft::parse(&request.draft).and_then(|draft| draft.by(&actor));
+    let draft = draft.map_err(refusal::draft)?;
     let span = tracing::Span::current();
     span.record("activitypub.actor.id", actor.as_str());
     span.record("activitypub.activity.type", draft.verb());
@@ -67,16 +88,19 @@ fn parse(
     } else {
         (draft, None)
     };
+    let given = Arc::new(draft);
     let publish = Publish {
         stream: Stream::Outbox(actor.clone()).to_string(),
         actor,
-        draft: Arc::new(draft),
+        draft: Arc::clone(&given),
+        given,
+        checked: Checked::default(),
         idempotency_key: Some(request.idempotency_key).filter(|key| !key.is_empty()),
         kv: request.kv,
         meta: meta::complete(request.meta, traceparent)?,
         creates,
     };
-    Ok((Request::Publish(Box::new(publish)), bytes))
+    Ok((publish, bytes))
 }
 
 /// The id of the actor that a caller names by its id, by its name alone, or, the base, by nothing.

@@ -53,6 +53,27 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// Items of a space in the order of their keys' bytes.
     async fn kv_list(&self, query: &KvQuery) -> Result<Vec<KvItem>>;
 
+    /// What took effect after a position, in order.
+    async fn definitions(&self, after: u64) -> Result<Vec<DefinitionRow>>;
+
+    /// Peers' types by their CIDs, in any order; those that are not here are left out.
+    async fn peer_types_of(&self, cids: &[&str]) -> Result<Vec<PeerTypeRow>>;
+
+    /// Peers' types in the order of their CIDs, beyond one; without their bodies.
+    async fn peer_types(&self, after: &str, limit: u32) -> Result<Vec<PeerTypeRow>>;
+
+    /// Keeps a peer's type; false where it is here already.
+    async fn keep_peer_type(&self, row: &PeerTypeRow) -> Result<bool>;
+
+    /// A peer's type was used; the time never goes back.
+    async fn use_peer_type(&self, cid: &str, at: Timestamp) -> Result<()>;
+
+    /// Drops a peer's type; false where it was not here.
+    async fn drop_peer_type(&self, cid: &str) -> Result<bool>;
+
+    /// Drops the peers' types that were not used for longest, down to what is admitted; answers how many.
+    async fn trim_peer_types(&self, to: &TypeBounds) -> Result<u64>;
+
     /// How far other processes tell that the log reaches. A hint: it may come late or never, and may lead nowhere; none
     /// where the backend has no way to tell.
     fn hints(&self) -> Option<watch::Receiver<u64>> {
@@ -65,6 +86,9 @@ pub trait Store: Debug + Send + Sync + 'static {
 pub trait Batch: Send {
     /// What the plan needs to know, in a few reads however many requests there are.
     async fn facts(&mut self, need: &Need) -> Result<Facts>;
+
+    /// What took effect after a position, in order, as of this batch.
+    async fn definitions(&mut self, after: u64) -> Result<Vec<DefinitionRow>>;
 
     /// Writes everything and ends the transaction. After an error it is unknown whether it was written.
     async fn commit(self: Box<Self>, rows: &Rows) -> Result<()>;
@@ -80,6 +104,8 @@ pub struct Head {
     /// The number that the last change of kv was given. It counts all changes, deletes included, so that the versions of
     /// a key rise strictly even where the key was deleted in between, and a deleted key leaves nothing behind.
     pub kv_version: u64,
+    /// The position of the last definition that took effect, 0 where there is none.
+    pub definition: u64,
 }
 
 /// How far a stream reaches. What the next sealed activity of a local actor follows on stands here, so that a busy
@@ -167,6 +193,7 @@ pub struct Rows {
     pub draft_keys: Vec<DraftKeyRow>,
     /// Each key once, as it is afterwards.
     pub kv: Vec<KvRow>,
+    pub definitions: Vec<DefinitionRow>,
     pub head: Head,
 }
 
@@ -192,6 +219,50 @@ pub struct KvRow {
     pub version: u64,
     /// None: deleted.
     pub value: Option<Bytes>,
+}
+
+/// What an entry defines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DefinitionRow {
+    /// The entry's.
+    pub position: u64,
+    /// What is defined, in the registry's words.
+    pub kind: String,
+    /// The name that it binds; empty: none.
+    pub name: String,
+    /// The record's; empty: none.
+    pub cid: String,
+    /// The record, in canonical form.
+    pub body: Bytes,
+}
+
+/// A type that a peer has defined.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerTypeRow {
+    pub cid: String,
+    /// What the record calls itself; it binds nothing.
+    pub name: String,
+    /// Whose server showed it.
+    pub origin: String,
+    /// The size of the canonical form. Bytes.
+    pub bytes: u64,
+    /// The record in canonical form; empty in a list.
+    pub body: Bytes,
+    pub fetched_at: Timestamp,
+    /// To the hour.
+    pub used_at: Timestamp,
+}
+
+/// How many peers' types may stay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TypeBounds {
+    /// Of those that this origin has shown; none: of all.
+    pub origin: Option<String>,
+    pub number: u64,
+    /// Of their bodies together.
+    pub bytes: u64,
+    /// CIDs of those that stay even so; they count.
+    pub spared: Vec<String>,
 }
 
 /// One way to name an entry without its stream.

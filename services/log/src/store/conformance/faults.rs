@@ -7,9 +7,11 @@ use std::sync::{
 
 use async_trait::async_trait;
 use fedsx_proto::v1::{Entry, KvItem};
+use jiff::Timestamp;
 
 use crate::store::{
-    Batch, By, Facts, Head, KvQuery, Need, PageQuery, Result, Rows, Store, StoreError, StreamRow,
+    Batch, By, DefinitionRow, Facts, Head, KvQuery, Need, PageQuery, PeerTypeRow, Result, Rows, Store,
+    StoreError, StreamRow, TypeBounds,
 };
 
 /// Which call fails, and how.
@@ -104,12 +106,44 @@ impl Store for Faulty {
     async fn kv_list(&self, query: &KvQuery) -> Result<Vec<KvItem>> {
         self.fault.call(self.store.kv_list(query)).await
     }
+
+    async fn definitions(&self, after: u64) -> Result<Vec<DefinitionRow>> {
+        self.fault.call(self.store.definitions(after)).await
+    }
+
+    async fn peer_types_of(&self, cids: &[&str]) -> Result<Vec<PeerTypeRow>> {
+        self.fault.call(self.store.peer_types_of(cids)).await
+    }
+
+    async fn peer_types(&self, after: &str, limit: u32) -> Result<Vec<PeerTypeRow>> {
+        self.fault.call(self.store.peer_types(after, limit)).await
+    }
+
+    async fn keep_peer_type(&self, row: &PeerTypeRow) -> Result<bool> {
+        self.fault.call(self.store.keep_peer_type(row)).await
+    }
+
+    async fn use_peer_type(&self, cid: &str, at: Timestamp) -> Result<()> {
+        self.fault.call(self.store.use_peer_type(cid, at)).await
+    }
+
+    async fn drop_peer_type(&self, cid: &str) -> Result<bool> {
+        self.fault.call(self.store.drop_peer_type(cid)).await
+    }
+
+    async fn trim_peer_types(&self, to: &TypeBounds) -> Result<u64> {
+        self.fault.call(self.store.trim_peer_types(to)).await
+    }
 }
 
 #[async_trait]
 impl Batch for FaultyBatch {
     async fn facts(&mut self, need: &Need) -> Result<Facts> {
         self.fault.call(self.batch.facts(need)).await
+    }
+
+    async fn definitions(&mut self, after: u64) -> Result<Vec<DefinitionRow>> {
+        self.fault.call(self.batch.definitions(after)).await
     }
 
     async fn commit(self: Box<Self>, rows: &Rows) -> Result<()> {

@@ -5,8 +5,10 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use fedsx_kernel::activity::PUBLIC;
 use fedsx_proto::v1::{
-    AppendRequest, AppendResponse, ChangeKvRequest, ChangeKvResponse, DescribeRequest, Entry, Expected,
-    GetKvRequest, GetRequest, KvChange, KvItem, ListKvRequest, NewEntry, PublishRequest, PublishResponse,
+    AppendRequest, AppendResponse, ChangeKvRequest, ChangeKvResponse, DescribeRequest, Entry,
+    EvictPeerTypeRequest, Expected, GetKvRequest, GetRequest, GetTypeRequest, KeepPeerTypeRequest,
+    KeepPeerTypeResponse, KnownType, KvChange, KvItem, ListDefinitionsRequest, ListDefinitionsResponse,
+    ListKvRequest, ListPeerTypesRequest, MissingTypesRequest, NewEntry, PublishRequest, PublishResponse,
     ReadRequest, ReadResponse, append_response, expected, get_request, log_server::Log as _,
     publish_response,
 };
@@ -41,7 +43,7 @@ pub(crate) fn settings() -> Settings {
 
 /// Polls a condition until it holds.
 pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(120);
     while !holds().await {
         assert!(tokio::time::Instant::now() < deadline, "{what} did not come true");
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -93,7 +95,7 @@ impl Log {
 
     pub(crate) async fn stop(self) {
         assert!(
-            self.context.shutdown.finish(Duration::from_secs(20)).await,
+            self.context.shutdown.finish(Duration::from_secs(120)).await,
             "the log did not stop"
         );
     }
@@ -199,6 +201,44 @@ impl Log {
 
     pub(crate) async fn kv(&self, key: &str) -> Option<KvItem> {
         self.kv_as(Role::Operator, "stock", key).await.unwrap()
+    }
+
+    pub(crate) async fn definitions(&self) -> ListDefinitionsResponse {
+        let request = request(Role::Site, ListDefinitionsRequest {});
+        unwrap(self.service.list_definitions(request).await).unwrap()
+    }
+
+    pub(crate) async fn get_type(&self, cid: &str) -> Answer<KnownType> {
+        let message = GetTypeRequest { cid: cid.to_owned() };
+        unwrap(self.service.get_type(request(Role::Gateway, message)).await)
+    }
+
+    pub(crate) async fn missing_types(&self, cids: &[String]) -> Answer<Vec<String>> {
+        let message = MissingTypesRequest { cids: cids.to_vec() };
+        let answer = self.service.missing_types(request(Role::Gateway, message)).await;
+        unwrap(answer).map(|answer| answer.cids)
+    }
+
+    pub(crate) async fn keep_type(&self, role: Role, body: &[u8]) -> Answer<KeepPeerTypeResponse> {
+        let message = KeepPeerTypeRequest {
+            body: body.to_vec().into(),
+            origin: "https://events.example".to_owned(),
+        };
+        unwrap(self.service.keep_peer_type(request(role, message)).await)
+    }
+
+    pub(crate) async fn peer_types(&self, after: &str, limit: u32) -> Vec<KnownType> {
+        let message = ListPeerTypesRequest {
+            after: after.to_owned(),
+            limit,
+        };
+        let answer = self.service.list_peer_types(request(Role::Site, message)).await;
+        unwrap(answer).unwrap().types
+    }
+
+    pub(crate) async fn evict_type(&self, role: Role, cid: &str) -> Answer<()> {
+        let message = EvictPeerTypeRequest { cid: cid.to_owned() };
+        unwrap(self.service.evict_peer_type(request(role, message)).await).map(drop)
     }
 
     pub(crate) async fn list_as(&self, role: Role, message: ListKvRequest) -> Answer<Vec<KvItem>> {

@@ -11,12 +11,14 @@ use crate::store::Store;
 
 mod appends;
 mod crash;
+mod definitions;
 pub(crate) mod direct;
 pub(crate) mod faults;
 pub(crate) mod harness;
 mod kv;
 mod model;
 mod pages;
+mod peer_types;
 mod random;
 pub(crate) mod sealing;
 mod subscriptions;
@@ -105,6 +107,15 @@ macro_rules! conformance {
                 a_second_writer_waits_until_the_first_has_committed,
                 a_failed_write_is_a_drivers_error_and_nothing_of_the_batch_stays,
                 pages_and_facts_go_beyond_one_statements_rows, a_name_that_cannot_be_kept_is_not_there;
+            definitions: a_verb_works_from_its_declaration_on, an_object_is_checked_against_its_type,
+                what_an_instance_type_asks_holds_too, who_has_the_grant_defines_and_nobody_else,
+                a_projection_is_defined_where_it_can_be_evaluated,
+                what_another_process_defines_counts_at_once, a_batch_goes_by_what_it_defines,
+                a_strict_domain_takes_no_type_that_it_does_not_know;
+            peer_types: what_is_kept_is_found_listed_and_dropped, the_longest_unused_are_dropped_first,
+                a_peers_type_counts_once_it_is_kept, a_type_of_ours_stands_on_a_peers,
+                who_keeps_and_evicts_is_told_by_role, what_is_no_type_is_not_kept,
+                every_type_that_was_ever_defined_is_found, few_bytes_make_nobody_read_many, what_is_missing_is_told_with_what_stands_behind;
             crash: a_crash_at_any_call_loses_and_repeats_nothing;
             random: outcomes_are_those_of_a_simple_model;
         ]);

@@ -20,6 +20,7 @@ use crate::{
     commit::Writer,
     keys::Keys,
     plan::{Answer, Append, Expected, NewActorKey, NewEntry, Publish, Request, testing},
+    registry::{Current, checked::Checked},
     store::{PageQuery, Store},
 };
 
@@ -91,6 +92,7 @@ fn request(op: &Op, kv: Option<KvChange>, keys: &Keys) -> Request {
                 .map(|text| NewEntry {
                     activity: testing::complete(&text.to_string()),
                     meta: Meta::default(),
+                    checked: Checked::default(),
                 })
                 .collect(),
             kv,
@@ -106,11 +108,14 @@ fn request(op: &Op, kv: Option<KvChange>, keys: &Keys) -> Request {
             if !sound {
                 draft["actor"] = "https://events.example/actors/bob".into();
             }
+            let draft = Arc::new(fedsx_kernel::draft::Draft::parse(draft.to_string().as_bytes()).unwrap());
             let signing_key = fedsx_kernel::key::SigningKey::from_seed(&[9; 32]);
             Request::Publish(Box::new(Publish {
                 stream: format!("outbox/{actor}"),
                 actor: (*actor).to_owned(),
-                draft: Arc::new(fedsx_kernel::draft::Draft::parse(draft.to_string().as_bytes()).unwrap()),
+                given: Arc::clone(&draft),
+                draft,
+                checked: Checked::default(),
                 idempotency_key: key.map(|key| key.to_string()),
                 kv,
                 meta: Meta::default(),
@@ -143,6 +148,7 @@ async fn compare(store: Arc<dyn Store>, batches: &[Vec<Op>]) {
         origin: settings.origin,
         store: Arc::clone(&store),
         keys: Arc::clone(&keys),
+        registry: Current::default(),
     };
     let mut model = Model::default();
     for batch in batches {

@@ -24,7 +24,7 @@ async fn append(log: &Log, ids: std::ops::Range<u32>) {
 }
 
 async fn next(batches: &mut Batches) -> SubscribeResponse {
-    let batch = tokio::time::timeout(Duration::from_secs(20), batches.next()).await;
+    let batch = tokio::time::timeout(Duration::from_secs(120), batches.next()).await;
     batch
         .expect("nothing came")
         .expect("the subscription ended")

@@ -3,18 +3,19 @@
 use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
-use fedsx_runtime::clock::Clock;
+use fedsx_runtime::{clock::Clock, database::integer};
 use sqlx::AssertSqlSafe;
 
 use super::{
     facts::Asked,
     found::Found,
     listen::CHANNEL,
-    row::{Key, Row},
-    write::{Entries, Kv},
+    read::DEFINITIONS,
+    row::{self, Key, Row},
+    write::{Definitions, Entries, Kv},
     writer::Held,
 };
-use crate::store::{Batch, Facts, Need, Result, Rows};
+use crate::store::{Batch, DefinitionRow, Facts, Need, Result, Rows};
 
 pub(super) struct PostgresBatch {
     held: Held,
@@ -63,6 +64,12 @@ impl Batch for PostgresBatch {
         Ok(facts)
     }
 
+    async fn definitions(&mut self, after: u64) -> Result<Vec<DefinitionRow>> {
+        let query = sqlx::query(DEFINITIONS).bind(integer(after));
+        let found = self.held.run(query, "read definitions").await?;
+        found.iter().map(row::definition).collect()
+    }
+
     async fn commit(mut self: Box<Self>, rows: &Rows) -> Result<()> {
         let mut end = "COMMIT".to_owned();
         if !rows.entries.is_empty() {
@@ -72,6 +79,10 @@ impl Batch for PostgresBatch {
             // In a transaction of its own: within the batch's it would hold a lock that all databases of the server
             // share until the commit is on the disk.
             end = format!("COMMIT; NOTIFY {CHANNEL}, '{}'", rows.head.position);
+        }
+        if !rows.definitions.is_empty() {
+            let definitions = Definitions::new(&rows.definitions);
+            self.held.run(definitions.query(), "insert definitions").await?;
         }
         if !rows.kv.is_empty() {
             let kv = Kv::new(&rows.kv, rows.head.kv_version);

@@ -8,6 +8,8 @@ use sqlx::{AssertSqlSafe, postgres::PgArguments, query::Query};
 use super::{storable, write};
 use crate::store::{KEY_SPACE, NameKind, Need};
 
+/// The first row is the head, its `version` the last definition's position, its `published` the database's clock.
+///
 /// Each row has a kind, and the place of what was asked for in its parameter: [`Found`](super::found::Found) reads them.
 ///
 /// Each thing is looked up by itself (`LATERAL … LIMIT 1`), by all columns of its index: left to itself, a planner that has
@@ -18,7 +20,8 @@ WITH asked AS MATERIALIZED (
 ), streams AS MATERIALIZED (
     SELECT array_agg(coalesce(id, 0) ORDER BY ord) AS ids FROM asked
 )
-SELECT 0 AS kind, 0::bigint AS ord, position, NULL::bigint AS stream, NULL::bigint AS version, log_public,
+SELECT 0 AS kind, 0::bigint AS ord, position, NULL::bigint AS stream,
+       (SELECT position FROM definition ORDER BY position DESC LIMIT 1) AS version, log_public,
        NULL::bigint AS stream_public, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS published,
        NULL::text AS cid, NULL::text AS id_prefix, NULL::text AS foreign_id, NULL::bytea AS value, kv_version
 FROM head

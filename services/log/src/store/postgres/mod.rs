@@ -17,15 +17,19 @@ use fedsx_runtime::{
     clock::Clock,
     database::{driver, postgres},
 };
+use jiff::Timestamp;
 use sqlx::{Connection as _, PgPool, postgres::PgConnectOptions};
 use tokio::sync::watch;
 
-use super::{Batch, By, Head, KvQuery, PageQuery, Result, Store, StreamRow};
+use super::{
+    Batch, By, DefinitionRow, Head, KvQuery, PageQuery, PeerTypeRow, Result, Store, StreamRow, TypeBounds,
+};
 
 mod batch;
 mod facts;
 mod found;
 mod listen;
+mod peer_type;
 mod read;
 mod row;
 #[cfg(test)]
@@ -148,6 +152,34 @@ impl Store for Postgres {
 
     async fn kv_list(&self, query: &KvQuery) -> Result<Vec<KvItem>> {
         read::kv_list(&self.reader, query).await
+    }
+
+    async fn peer_types_of(&self, cids: &[&str]) -> Result<Vec<PeerTypeRow>> {
+        peer_type::get(&self.reader, cids).await
+    }
+
+    async fn peer_types(&self, after: &str, limit: u32) -> Result<Vec<PeerTypeRow>> {
+        peer_type::list(&self.reader, after, limit).await
+    }
+
+    async fn keep_peer_type(&self, row: &PeerTypeRow) -> Result<bool> {
+        peer_type::keep(&self.reader, row).await
+    }
+
+    async fn use_peer_type(&self, cid: &str, at: Timestamp) -> Result<()> {
+        peer_type::used(&self.reader, cid, at).await
+    }
+
+    async fn drop_peer_type(&self, cid: &str) -> Result<bool> {
+        peer_type::discard(&self.reader, cid).await
+    }
+
+    async fn trim_peer_types(&self, to: &TypeBounds) -> Result<u64> {
+        peer_type::trim(&self.reader, to).await
+    }
+
+    async fn definitions(&self, after: u64) -> Result<Vec<DefinitionRow>> {
+        read::definitions(&self.reader, after).await
     }
 
     fn hints(&self) -> Option<watch::Receiver<u64>> {

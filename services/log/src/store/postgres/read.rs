@@ -9,10 +9,10 @@ use fedsx_runtime::database::{
 use sqlx::{Execute, Executor as _, PgConnection, PgPool, Postgres, QueryBuilder, postgres::PgRow};
 
 use super::{facts::Asked, found::Found, row, storable, write};
-use crate::store::{By, Head, KvQuery, Need, PageQuery, Result, StreamRow};
+use crate::store::{By, DefinitionRow, Head, KvQuery, Need, PageQuery, Result, StreamRow};
 
 /// The rows of a query. A connection that does not answer is closed.
-async fn rows<'q, E>(pool: &PgPool, query: E, action: &'static str) -> Result<Vec<PgRow>>
+pub(super) async fn rows<'q, E>(pool: &PgPool, query: E, action: &'static str) -> Result<Vec<PgRow>>
 where
     E: Execute<'q, Postgres> + 'q,
 {
@@ -22,8 +22,18 @@ where
 }
 
 pub(super) const HEAD: &str = "
-SELECT position, log_public, (SELECT version FROM kv_head ORDER BY version DESC LIMIT 1) AS kv_version
+SELECT position, log_public, (SELECT position FROM definition ORDER BY position DESC LIMIT 1) AS version,
+       (SELECT version FROM kv_head ORDER BY version DESC LIMIT 1) AS kv_version
 FROM head LEFT JOIN LATERAL (SELECT position, log_public FROM entry ORDER BY position DESC LIMIT 1) AS entry ON true";
+
+/// What took effect after a position.
+pub(super) const DEFINITIONS: &str = "SELECT * FROM definition WHERE position > $1 ORDER BY position";
+
+pub(super) async fn definitions(pool: &PgPool, after: u64) -> Result<Vec<DefinitionRow>> {
+    let query = sqlx::query(DEFINITIONS).bind(integer(after));
+    let found = rows(pool, query, "read definitions").await?;
+    found.iter().map(row::definition).collect()
+}
 
 pub(super) async fn head(pool: &PgPool) -> Result<Head> {
     let action = "read the head";

@@ -8,7 +8,7 @@ use fedsx_proto::v1::{Entry, KvItem, Meta};
 use jiff::Timestamp;
 use sqlx::{Decode, Postgres, Row as _, Type, postgres::PgRow};
 
-use crate::store::{Head, Placed, Result, StoreError};
+use crate::store::{DefinitionRow, Head, PeerTypeRow, Placed, Result, StoreError};
 
 /// What names a row.
 #[derive(Clone, Copy)]
@@ -87,7 +87,8 @@ impl<'r> Row<'r> {
     }
 }
 
-/// From `position` and `log_public` of the last entry, none where the log is empty, and `kv_version`.
+/// From `position` and `log_public` of the last entry, none where the log is empty, `version`, which is the last definition's
+/// position, and `kv_version`.
 pub(super) fn head(row: &PgRow) -> Result<Head> {
     let entry = Row::new(row, "entry", POSITION);
     let kv = Row::new(row, "kv_head", Key::Columns(&["kv_version"]));
@@ -98,6 +99,10 @@ pub(super) fn head(row: &PgRow) -> Result<Head> {
         kv_version: u64::try_from(kv_version).map_err(|_| kv.corrupt("version", &"it is below zero"))?,
         ..Head::default()
     };
+    let definition = Row::new(row, "definition", Key::Columns(&["version"]));
+    if definition.get::<Option<i64>>("version")?.is_some() {
+        head.definition = definition.number("version")?;
+    }
     if entry.get::<Option<i64>>("position")?.is_some() {
         head.position = entry.number("position")?;
         head.public = entry.number("log_public")?;
@@ -153,6 +158,34 @@ pub(super) fn placed(row: &PgRow) -> Result<Placed> {
         version: row.number("version")?,
         activity_id: row.activity_id(&cid)?,
         cid,
+    })
+}
+
+pub(super) fn definition(row: &PgRow) -> Result<DefinitionRow> {
+    let row = Row::new(row, "definition", POSITION);
+    Ok(DefinitionRow {
+        position: row.number("position")?,
+        kind: row.text("kind")?,
+        name: row.text("name")?,
+        cid: row.text("cid")?,
+        body: row.bytes("body")?,
+    })
+}
+
+pub(super) fn peer_type(row: &PgRow) -> Result<PeerTypeRow> {
+    let row = Row::new(row, "peer_type", Key::Columns(&["cid"]));
+    let time = |column| {
+        let at = row.timestamp(column)?;
+        at.ok_or_else(|| row.corrupt(column, &"it is missing"))
+    };
+    Ok(PeerTypeRow {
+        cid: row.text("cid")?,
+        name: row.text("name")?,
+        origin: row.text("origin")?,
+        bytes: row.number("bytes")?,
+        body: row.bytes("body")?,
+        fetched_at: time("fetched_at")?,
+        used_at: time("used_at")?,
     })
 }
 

@@ -6,7 +6,7 @@ use fedsx_proto::v1::{Entry, Meta};
 use fedsx_runtime::database::{Result, driver, integer};
 use sqlx::{Postgres, postgres::PgArguments, query::Query};
 
-use crate::store::{KvRow, Rows, StreamRow};
+use crate::store::{DefinitionRow, KvRow, Rows, StreamRow};
 
 pub(super) const ENTRIES: &str = "
 WITH new_stream AS (
@@ -33,6 +33,10 @@ WITH deleted AS (
     DELETE FROM kv_head WHERE version = (SELECT version FROM kv_head ORDER BY version DESC LIMIT 1)
 )
 INSERT INTO kv_head (version) VALUES ($7)";
+
+pub(super) const DEFINITIONS: &str = "
+INSERT INTO definition (position, kind, name, cid, body)
+SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bytea[])";
 
 /// An id as it is stored: what stands before the entry's own CID, or else all of it.
 pub(super) fn split(id: &str) -> (&str, &str) {
@@ -232,5 +236,38 @@ impl<'r> Kv<'r> {
             .bind(&self.versions)
             .bind(&self.values)
             .bind(self.head)
+    }
+}
+
+/// The columns of definitions.
+#[derive(Debug, Default)]
+pub(super) struct Definitions<'r> {
+    positions: Vec<i64>,
+    kinds: Vec<&'r str>,
+    names: Vec<&'r str>,
+    cids: Vec<&'r str>,
+    bodies: Vec<&'r [u8]>,
+}
+
+impl<'r> Definitions<'r> {
+    pub(super) fn new(rows: &'r [DefinitionRow]) -> Self {
+        let mut columns = Self::default();
+        for row in rows {
+            columns.positions.push(integer(row.position));
+            columns.kinds.push(&row.kind);
+            columns.names.push(&row.name);
+            columns.cids.push(&row.cid);
+            columns.bodies.push(&row.body);
+        }
+        columns
+    }
+
+    pub(super) fn query(&self) -> Query<'_, Postgres, PgArguments> {
+        sqlx::query(DEFINITIONS)
+            .bind(&self.positions)
+            .bind(&self.kinds)
+            .bind(&self.names)
+            .bind(&self.cids)
+            .bind(&self.bodies)
     }
 }

@@ -10,8 +10,8 @@ use fedsx_runtime::{
 };
 use sqlx::{QueryBuilder, SqliteConnection, Transaction};
 
-use super::{CHUNK, Sqlite, facts};
-use crate::store::{Batch, DraftKeyRow, Facts, Head, KvRow, Need, Result, Rows, StreamRow};
+use super::{CHUNK, Sqlite, facts, read};
+use crate::store::{Batch, DefinitionRow, DraftKeyRow, Facts, Head, KvRow, Need, Result, Rows, StreamRow};
 
 pub(super) struct SqliteBatch {
     transaction: Transaction<'static, sqlx::Sqlite>,
@@ -37,11 +37,16 @@ impl Batch for SqliteBatch {
         })
     }
 
+    async fn definitions(&mut self, after: u64) -> Result<Vec<DefinitionRow>> {
+        read::definitions(&mut *self.transaction, after).await
+    }
+
     async fn commit(mut self: Box<Self>, rows: &Rows) -> Result<()> {
         let connection = &mut *self.transaction;
         entries(connection, &rows.entries).await?;
         streams(connection, &rows.streams).await?;
         draft_keys(connection, &rows.draft_keys).await?;
+        definitions(connection, &rows.definitions).await?;
         kv(connection, &rows.kv).await?;
         head(connection, rows.head).await?;
         self.transaction.commit().await.map_err(driver("commit a batch"))
@@ -104,6 +109,21 @@ async fn draft_keys(connection: &mut SqliteConnection, rows: &[DraftKeyRow]) -> 
                 .push_bind(key.cid.as_str());
         });
         write(connection, query, "insert draft keys").await?;
+    }
+    Ok(())
+}
+
+async fn definitions(connection: &mut SqliteConnection, rows: &[DefinitionRow]) -> Result<()> {
+    for chunk in rows.chunks(CHUNK) {
+        let mut query = QueryBuilder::new("INSERT INTO definition (position, kind, name, cid, body) ");
+        query.push_values(chunk, |mut row, definition| {
+            row.push_bind(integer(definition.position))
+                .push_bind(definition.kind.as_str())
+                .push_bind(definition.name.as_str())
+                .push_bind(definition.cid.as_str())
+                .push_bind(definition.body.as_ref());
+        });
+        write(connection, query, "insert definitions").await?;
     }
     Ok(())
 }

@@ -26,7 +26,7 @@ pub(super) async fn read(connection: &mut SqliteConnection, need: &Need) -> Resu
 }
 
 async fn head(connection: &mut SqliteConnection) -> Result<Head> {
-    let found = sqlx::query("SELECT id, position, public, kv_version FROM head")
+    let found = sqlx::query(row::HEAD)
         .fetch_one(connection)
         .await
         .map_err(driver("read the head"))?;

@@ -9,11 +9,15 @@ use fedsx_runtime::{
     clock::{Clock, SystemClock},
     database::sqlite::{self, Pools},
 };
+use jiff::Timestamp;
 
-use super::{Batch, By, Head, KvQuery, PageQuery, Result, Store, StreamRow};
+use super::{
+    Batch, By, DefinitionRow, Head, KvQuery, PageQuery, PeerTypeRow, Result, Store, StreamRow, TypeBounds,
+};
 
 mod batch;
 mod facts;
+mod peer_type;
 mod read;
 mod row;
 #[cfg(test)]
@@ -97,6 +101,34 @@ impl Store for Sqlite {
 
     async fn stream(&self, name: &str) -> Result<Option<StreamRow>> {
         read::stream(&self.pools.reader, name).await
+    }
+
+    async fn peer_types_of(&self, cids: &[&str]) -> Result<Vec<PeerTypeRow>> {
+        peer_type::get(&self.pools.reader, cids).await
+    }
+
+    async fn peer_types(&self, after: &str, limit: u32) -> Result<Vec<PeerTypeRow>> {
+        peer_type::list(&self.pools.reader, after, limit).await
+    }
+
+    async fn keep_peer_type(&self, row: &PeerTypeRow) -> Result<bool> {
+        peer_type::keep(&self.pools.writer, row).await
+    }
+
+    async fn use_peer_type(&self, cid: &str, at: Timestamp) -> Result<()> {
+        peer_type::used(&self.pools.writer, cid, at).await
+    }
+
+    async fn drop_peer_type(&self, cid: &str) -> Result<bool> {
+        peer_type::discard(&self.pools.writer, cid).await
+    }
+
+    async fn trim_peer_types(&self, to: &TypeBounds) -> Result<u64> {
+        peer_type::trim(&self.pools.writer, to).await
+    }
+
+    async fn definitions(&self, after: u64) -> Result<Vec<DefinitionRow>> {
+        read::definitions(&self.pools.reader, after).await
     }
 
     async fn kv_get(&self, space: &str, key: &str) -> Result<Option<KvItem>> {

@@ -5,14 +5,26 @@ use fedsx_runtime::database::{driver, integer, successor};
 use sqlx::{QueryBuilder, Sqlite, SqlitePool};
 
 use super::{CHUNK, row};
-use crate::store::{By, Head, KvQuery, PageQuery, Result, StreamRow};
+use crate::store::{By, DefinitionRow, Head, KvQuery, PageQuery, Result, StreamRow};
 
 pub(super) async fn head(pool: &SqlitePool) -> Result<Head> {
-    let found = sqlx::query("SELECT id, position, public, kv_version FROM head")
+    let found = sqlx::query(row::HEAD)
         .fetch_one(pool)
         .await
         .map_err(driver("read the head"))?;
     row::head(&found)
+}
+
+pub(super) async fn definitions(
+    executor: impl sqlx::Executor<'_, Database = Sqlite>,
+    after: u64,
+) -> Result<Vec<DefinitionRow>> {
+    let found = sqlx::query("SELECT * FROM definition WHERE position > ? ORDER BY position")
+        .bind(integer(after))
+        .fetch_all(executor)
+        .await
+        .map_err(driver("read definitions"))?;
+    found.iter().map(row::definition).collect()
 }
 
 pub(super) async fn entry(pool: &SqlitePool, by: &By) -> Result<Option<Entry>> {

@@ -7,7 +7,7 @@ use fedsx_proto::v1::{Entry, KvItem, Meta};
 use jiff::Timestamp;
 use sqlx::{Decode, Row as _, Sqlite, Type, sqlite::SqliteRow};
 
-use crate::store::{Head, Placed, Result, StoreError, StreamRow};
+use crate::store::{DefinitionRow, Head, PeerTypeRow, Placed, Result, StoreError, StreamRow};
 
 /// A row of a table.
 pub(super) struct Row<'r> {
@@ -67,12 +67,17 @@ impl<'r> Row<'r> {
     }
 }
 
+/// What [`head`] reads.
+pub(super) const HEAD: &str = "SELECT id, position, public, kv_version, \
+     coalesce((SELECT max(position) FROM definition), 0) AS definition FROM head";
+
 pub(super) fn head(row: &SqliteRow) -> Result<Head> {
     let row = Row::new(row, "head", &["id"]);
     Ok(Head {
         position: row.number("position")?,
         public: row.number("public")?,
         kv_version: row.number("kv_version")?,
+        definition: row.number("definition")?,
     })
 }
 
@@ -114,6 +119,34 @@ pub(super) fn placed(row: &SqliteRow) -> Result<Placed> {
         version: row.number("version")?,
         cid: row.text("cid")?,
         activity_id: row.get::<Option<String>>("activity_id")?.unwrap_or_default(),
+    })
+}
+
+pub(super) fn definition(row: &SqliteRow) -> Result<DefinitionRow> {
+    let row = Row::new(row, "definition", &["position"]);
+    Ok(DefinitionRow {
+        position: row.number("position")?,
+        kind: row.text("kind")?,
+        name: row.text("name")?,
+        cid: row.text("cid")?,
+        body: row.bytes("body")?,
+    })
+}
+
+pub(super) fn peer_type(row: &SqliteRow) -> Result<PeerTypeRow> {
+    let row = Row::new(row, "peer_type", &["cid"]);
+    let time = |column| {
+        let at = row.timestamp(column)?;
+        at.ok_or_else(|| row.corrupt(column, &"it is missing"))
+    };
+    Ok(PeerTypeRow {
+        cid: row.text("cid")?,
+        name: row.text("name")?,
+        origin: row.text("origin")?,
+        bytes: row.number("bytes")?,
+        body: row.bytes("body")?,
+        fetched_at: time("fetched_at")?,
+        used_at: time("used_at")?,
     })
 }
 

@@ -142,6 +142,7 @@ fn many() -> (Rows, Need) {
         position: 2500,
         public: 2500,
         kv_version: 2500,
+        definition: 1,
     };
     (many, need)
 }

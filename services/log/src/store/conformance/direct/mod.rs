@@ -14,7 +14,8 @@ use crate::{
     keys::Keys,
     metrics::Metrics,
     plan::{Answer, Expected, Request, testing},
-    store::{DraftKeyRow, Head, KvRow, Name, NameKind, Need, Rows, Store, StreamRow},
+    registry::Current,
+    store::{DefinitionRow, DraftKeyRow, Head, KvRow, Name, NameKind, Need, Rows, Store, StreamRow},
 };
 
 mod batches;
@@ -61,10 +62,18 @@ pub(crate) fn rows() -> Rows {
             version: 1,
             value: Some(Bytes::from_static(b"v")),
         }],
+        definitions: vec![DefinitionRow {
+            position: 1,
+            kind: "grant".to_owned(),
+            name: "alice".to_owned(),
+            cid: String::new(),
+            body: Bytes::from_static(b"true"),
+        }],
         head: Head {
             position: 1,
             public: 1,
             kv_version: 1,
+            definition: 1,
         },
     }
 }
@@ -108,6 +117,7 @@ pub(crate) async fn assert_harms_no_neighbour(store: Arc<dyn Store>, broken: &st
         origin: settings.origin,
         store,
         keys: Arc::new(Keys::new(settings.master_key)),
+        registry: Current::default(),
     };
     let metrics = Metrics::register(&fedsx_runtime::metrics::Metrics::default()).unwrap();
     let sign = Sign::new(0, metrics.clone(), Readiness::default());

@@ -31,6 +31,7 @@ async fn a_database_that_a_newer_version_has_migrated_opens() {
     let mut next = rows();
     next.kv.clear();
     next.draft_keys.clear();
+    next.definitions.clear();
     next.head.position = 2;
     next.streams[0].version = 2;
     next.entries[0].position = 2;

@@ -4,7 +4,7 @@ use fedsx_testing::postgres::Database;
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::{
-    super::{facts, read, write},
+    super::{facts, peer_type, read, write},
     execute, open, outside,
 };
 use crate::store::{By, PageQuery};
@@ -75,6 +75,7 @@ fn statements() -> Vec<(String, Vec<&'static str>)> {
         (
             every_fact(),
             vec![
+                "definition_pkey",
                 "draft_key_pkey",
                 "entry_cid",
                 "entry_foreign_id",
@@ -88,9 +89,11 @@ fn statements() -> Vec<(String, Vec<&'static str>)> {
         ),
         (write::KV.to_owned(), vec!["kv_head_pkey", "kv_pkey"]),
         (write::ENTRIES.to_owned(), vec![]),
+        (write::DEFINITIONS.to_owned(), vec![]),
+        (read::DEFINITIONS.to_owned(), vec!["definition_pkey"]),
         (
             read::HEAD.to_owned(),
-            vec!["entry_pkey", "head_pkey", "kv_head_pkey"],
+            vec!["definition_pkey", "entry_pkey", "head_pkey", "kv_head_pkey"],
         ),
         (one(By::Position(1)), vec!["entry_pkey", "stream_pkey"]),
         (
@@ -110,6 +113,11 @@ fn statements() -> Vec<(String, Vec<&'static str>)> {
             vec!["kv_pkey"],
         ),
     ];
+    statements.extend([
+        (peer_type::GET.to_owned(), vec!["peer_type_pkey"]),
+        (peer_type::LIST.to_owned(), vec!["peer_type_pkey"]),
+        (peer_type::DISCARD.to_owned(), vec!["peer_type_pkey"]),
+    ]);
     for descending in [false, true] {
         let in_stream = vec!["entry_stream", "stream_name_key", "stream_pkey"];
         statements.push((page(false, false, descending), vec!["entry_pkey", "stream_pkey"]));

@@ -35,7 +35,7 @@ async fn replica(database: &Database) -> Log {
 async fn replica_without_poll(database: &Database) -> Log {
     let store = open(database.url()).await.unwrap();
     let mut hints = store.hints().unwrap();
-    let listening = tokio::time::timeout(Duration::from_secs(20), hints.wait_for(|hint| *hint == MISSED));
+    let listening = tokio::time::timeout(Duration::from_secs(120), hints.wait_for(|hint| *hint == MISSED));
     assert!(listening.await.unwrap().is_ok());
     let tuning = Tuning {
         poll: Duration::from_secs(3600),
@@ -48,7 +48,7 @@ async fn replica_without_poll(database: &Database) -> Log {
 async fn first(batches: &mut Batches, count: usize) -> Vec<Entry> {
     let mut entries = Vec::new();
     while entries.len() < count {
-        let batch = tokio::time::timeout(Duration::from_secs(20), batches.next()).await;
+        let batch = tokio::time::timeout(Duration::from_secs(120), batches.next()).await;
         entries.extend(batch.expect("nothing came").expect("it ended").unwrap().entries);
     }
     entries
@@ -194,6 +194,7 @@ async fn a_replica_is_told_of_others_appends_and_not_of_its_own() {
     let mut next = rows();
     next.kv.clear();
     next.draft_keys.clear();
+    next.definitions.clear();
     next.head.position = 2;
     next.entries[0].position = 2;
     next.entries[0].stream = "outbox/bob".to_owned();

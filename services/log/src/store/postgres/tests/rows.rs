@@ -175,6 +175,7 @@ async fn a_batch_without_changes_of_kv_leaves_no_dead_rows() {
         let mut next = rows();
         next.kv.clear();
         next.draft_keys.clear();
+        next.definitions.clear();
         next.head.position = version;
         next.streams[0].version = version;
         next.entries[0].position = version;
