@@ -28,6 +28,7 @@ mod ready;
 mod router;
 mod settings;
 mod signed_request;
+mod types;
 mod upstream;
 mod views;
 
@@ -113,7 +114,7 @@ pub async fn start(
         fetcher,
         context.clock.clone(),
         settings.fetch_rate,
-        measures.fetches.clone(),
+        &measures,
     );
     let app = Arc::new(Gateway {
         views: Views::new(projection, log.clone()),

@@ -29,6 +29,7 @@ pub(crate) struct Measures {
     inbox_seconds: Histogram,
     unverified: IntCounterVec,
     pub(crate) fetches: IntCounterVec,
+    pub(crate) type_fetches: IntCounterVec,
     pub(crate) appends: Appends,
 }
 
@@ -79,6 +80,11 @@ impl Measures {
             fetches: counter(
                 "fedsx_gateway_fetches_total",
                 "Fetches of peers' actor documents by outcome",
+                &["outcome"],
+            )?,
+            type_fetches: counter(
+                "fedsx_gateway_type_fetches_total",
+                "Fetches of peers' types by outcome",
                 &["outcome"],
             )?,
             appends: Appends {

@@ -5,6 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
+use fedsx_kernel::definition::TYPE_DOC;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::Value;
 
@@ -21,6 +22,8 @@ pub(crate) enum Media {
     /// `application/json`, which browsers show instead of saving it.
     Json,
     Html,
+    /// `application/vnd.fed-sx.type-doc`: a type record in canonical form
+    TypeDoc,
 }
 
 impl Media {
@@ -33,6 +36,7 @@ impl Media {
             Self::LinkedData => r#"application/ld+json; profile="https://www.w3.org/ns/activitystreams""#,
             Self::Json => "application/json",
             Self::Html => "text/html; charset=utf-8",
+            Self::TypeDoc => TYPE_DOC,
         })
     }
 
@@ -43,6 +47,7 @@ impl Media {
             Self::LinkedData => ["application/ld+json", ""],
             Self::Json => ["application/json", "text/html"],
             Self::Html => ["text/html", "application/xhtml+xml"],
+            Self::TypeDoc => [TYPE_DOC, ""],
         };
         let kind = if self == Self::Html {
             "text/*"

@@ -12,6 +12,7 @@ use crate::{
     discovery::{nodeinfo, webfinger},
     inbox, limit, measure, objects,
     problem::Problem,
+    types,
 };
 
 /// The routes over what they share.
@@ -44,6 +45,7 @@ fn public() -> Router<App> {
         .route("/actors/{name}/following", get(follows::following))
         .route("/activities", get(activities::all))
         .route("/activities/{cid}", get(activities::one))
+        .route("/types/{cid}", get(types::type_record))
         .route("/objects/{*path}", get(objects::object))
         .route("/.well-known/webfinger", get(webfinger::webfinger))
         .route("/.well-known/nodeinfo", get(nodeinfo::links))

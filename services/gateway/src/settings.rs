@@ -55,6 +55,10 @@ pub struct Settings {
     pub origin_rate: Option<Rate>,
     /// Our own fetches to one origin, whoever caused them; one client causes at most half of it. None: no limit.
     pub fetch_rate: Option<Rate>,
+    /// Whether types that are not here are fetched from the sender's origin.
+    pub type_fetch: bool,
+    /// Whether an activity is refused whose object's type cannot be had; the log's setting is the same.
+    pub strict_object_schema: bool,
     /// What is stored altogether for an origin that nobody here follows, by however many gateways. Bytes.
     pub stranger_quota: u64,
     /// A body must have arrived within this time.
@@ -78,6 +82,8 @@ impl Settings {
             client_requests: 256,
             origin_rate: Some(Rate::new(1000, 4000)),
             fetch_rate: Some(Rate::new(20, 100)),
+            type_fetch: true,
+            strict_object_schema: false,
             stranger_quota: 64 << 20,
             body_timeout: Duration::from_secs(10),
             body_budget: 128 << 20,

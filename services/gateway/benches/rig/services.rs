@@ -60,6 +60,24 @@ impl log_server::Log for Log {
         self.called(0);
         Ok(Response::new(GetKvResponse::default()))
     }
+    async fn list_definitions(&self, _: Request<ListDefinitionsRequest>) -> Answer<ListDefinitionsResponse> {
+        unused()
+    }
+    async fn get_type(&self, _: Request<GetTypeRequest>) -> Answer<KnownType> {
+        unused()
+    }
+    async fn missing_types(&self, _: Request<MissingTypesRequest>) -> Answer<MissingTypesResponse> {
+        unused()
+    }
+    async fn keep_peer_type(&self, _: Request<KeepPeerTypeRequest>) -> Answer<KeepPeerTypeResponse> {
+        unused()
+    }
+    async fn list_peer_types(&self, _: Request<ListPeerTypesRequest>) -> Answer<ListPeerTypesResponse> {
+        unused()
+    }
+    async fn evict_peer_type(&self, _: Request<EvictPeerTypeRequest>) -> Answer<EvictPeerTypeResponse> {
+        unused()
+    }
     async fn publish(&self, _: Request<PublishRequest>) -> Answer<PublishResponse> {
         unused()
     }

@@ -11,6 +11,7 @@ mod body;
 pub(crate) mod budget;
 mod evidence;
 pub(crate) mod standing;
+mod types;
 mod verify;
 
 use std::{sync::Arc, time::Instant};
@@ -115,6 +116,7 @@ async fn process(app: &App, received: &Arc<Received>) -> Result<Appended, Proble
     let verified = verify::verify(app, received, evidence)
         .await
         .inspect_err(|problem| app.measures.verification(problem.refusal.code))?;
+    types::resolve(app, received).await?;
     append::append(app, received, verified, followed).await
 }
 

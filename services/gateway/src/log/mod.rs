@@ -3,10 +3,11 @@
 mod appender;
 
 use bytes::Bytes;
-use fedsx_kernel::{cid::Cid, stream::Stream};
+use fedsx_kernel::{cid::Cid, origin::Origin, stream::Stream};
 use fedsx_proto::v1::{
-    AppendRequest, ChangeKvRequest, DescribeRequest, Entry, Expected, GetKvRequest, GetRequest, KvChange,
-    KvItem, Meta, NewEntry, ReadRequest, ReadResponse, append_response::Outcome, expected, get_request::By,
+    AppendRequest, ChangeKvRequest, DescribeRequest, Entry, Expected, GetKvRequest, GetRequest,
+    GetTypeRequest, KeepPeerTypeRequest, KnownType, KvChange, KvItem, Meta, MissingTypesRequest, NewEntry,
+    ReadRequest, ReadResponse, append_response::Outcome, expected, get_request::By,
 };
 use fedsx_runtime::code::{Code, Refusal};
 
@@ -95,6 +96,32 @@ impl Log {
                 Err(Refusal::new(Code::Internal, "the log service failed"))
             }
         }
+    }
+
+    /// A type that was defined here, or a peer's that is kept.
+    pub(crate) async fn type_record(&self, cid: &Cid) -> Result<Option<KnownType>, Refusal> {
+        let request = GetTypeRequest { cid: cid.to_string() };
+        absent(ask(SERVICE, self.client.clone().get_type(request)).await)
+    }
+
+    /// Which of these types, and of those that stand behind them, are not here.
+    pub(crate) async fn missing_types(&self, named: &[Cid]) -> Result<Vec<Cid>, Refusal> {
+        let request = MissingTypesRequest {
+            cids: named.iter().map(ToString::to_string).collect(),
+        };
+        let answer = ask(SERVICE, self.client.clone().missing_types(request)).await?;
+        Ok(answer.cids.iter().filter_map(|cid| cid.parse().ok()).collect())
+    }
+
+    /// Keeps a type that an origin has shown.
+    pub(crate) async fn keep_type(&self, body: Bytes, origin: &Origin) -> Result<(), Refusal> {
+        let request = KeepPeerTypeRequest {
+            body,
+            origin: origin.to_string(),
+        };
+        ask(SERVICE, self.client.clone().keep_peer_type(request))
+            .await
+            .map(drop)
     }
 
     pub(crate) async fn kv(&self, space: &str, key: &str) -> Result<Option<KvItem>, Refusal> {

@@ -36,38 +36,54 @@ impl Failure {
     }
 }
 
+/// What could not be had, by its URL.
+#[derive(Debug)]
+pub(super) struct Failures(Memory<String, Failure>);
+
+impl Default for Failures {
+    fn default() -> Self {
+        Self(Memory::new(MAX_ACTORS))
+    }
+}
+
+impl Failures {
+    /// The remembered failure, while it holds.
+    pub(super) async fn get(&self, url: &str, now: Timestamp) -> Option<Problem> {
+        let failure = self.0.get(url).await?;
+        if failure.until.is_some_and(|until| now < until) {
+            return Some(failure.problem);
+        }
+        self.0.invalidate(url).await;
+        None
+    }
+
+    pub(super) async fn remember(&self, url: &str, failure: &Failure) {
+        if failure.until.is_some() {
+            self.0.insert(url.to_owned(), failure.clone()).await;
+        }
+    }
+
+    pub(super) async fn forget(&self, url: &str) {
+        self.0.invalidate(url).await;
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Cache {
     actors: Memory<String, Arc<PeerActor>>,
-    failures: Memory<String, Failure>,
+    pub(super) failures: Failures,
 }
 
 impl Default for Cache {
     fn default() -> Self {
         Self {
             actors: Memory::new(MAX_ACTORS),
-            failures: Memory::new(MAX_ACTORS),
+            failures: Failures::default(),
         }
     }
 }
 
 impl Cache {
-    /// The remembered failure, while it holds.
-    pub(super) async fn failure(&self, id: &str, now: Timestamp) -> Option<Problem> {
-        let failure = self.failures.get(id).await?;
-        if failure.until.is_some_and(|until| now < until) {
-            return Some(failure.problem);
-        }
-        self.failures.invalidate(id).await;
-        None
-    }
-
-    pub(super) async fn remember(&self, id: &str, failure: &Failure) {
-        if failure.until.is_some() {
-            self.failures.insert(id.to_owned(), failure.clone()).await;
-        }
-    }
-
     /// The actor in memory.
     pub(super) async fn get(&self, id: &str) -> Option<Arc<PeerActor>> {
         self.actors.get(id).await
@@ -104,7 +120,7 @@ impl Cache {
 
     pub(super) async fn forget(&self, id: &str) {
         self.actors.invalidate(id).await;
-        self.failures.invalidate(id).await;
+        self.failures.forget(id).await;
     }
 }
 
@@ -122,17 +138,17 @@ mod tests {
 
     #[tokio::test]
     async fn a_failure_holds_until_its_time_and_hides_no_document() {
-        let cache = Cache::default();
+        let failures = Failures::default();
         let failure = Failure::until(Refusal::new(Code::UnknownKey, "gone"), at(10));
-        cache.remember(ID, &failure).await;
+        failures.remember(ID, &failure).await;
         assert_eq!(
-            cache.failure(ID, at(9)).await.unwrap().refusal.code,
+            failures.get(ID, at(9)).await.unwrap().refusal.code,
             Code::UnknownKey
         );
-        assert!(cache.failure(ID, at(10)).await.is_none());
-        cache
+        assert!(failures.get(ID, at(10)).await.is_none());
+        failures
             .remember(ID, &Failure::passing(Refusal::new(Code::Unavailable, "log")))
             .await;
-        assert!(cache.failure(ID, at(0)).await.is_none());
+        assert!(failures.get(ID, at(0)).await.is_none());
     }
 }

@@ -5,6 +5,8 @@
 //! documents nor lets a stranger make us ask a victim again and again. Of how often an origin is asked, one client causes a
 //! small part, and is refused before it joins a lookup that others wait for.
 //!
+//! Types that peers name are fetched by the same rules ([`types`]), and kept by the log.
+//!
 //! Several gateways share the records in kv. What one of them has in memory it believes for [`BELIEVED`] and then asks kv
 //! whether it still has that version, and at once where a signature does not fit: an actor that changed or went away by
 //! telling one gateway has changed for all. How often an origin is asked, and what failed, each gateway counts for itself.
@@ -14,6 +16,7 @@ mod cache;
 mod record;
 mod resolve;
 mod turns;
+mod types;
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -31,11 +34,13 @@ pub(crate) use actor::{PeerActor, PeerKey};
 use cache::{Cache, Failure};
 pub(crate) use record::Saving;
 use resolve::Unresolved;
-use turns::Turns;
+use turns::{Fetching, Turns};
+use types::Types;
 
 use crate::{
     limit::{Client, rate::Limiter},
     log::Log,
+    measure::Measures,
     problem::Problem,
     settings::Rate,
 };
@@ -54,6 +59,8 @@ const GONE_FOR: SignedDuration = SignedDuration::from_secs(30);
 /// How long an actor that could not be fetched is not asked for again.
 const AWAY_FOR: SignedDuration = SignedDuration::from_secs(5);
 
+const TOO_MANY: &str = "the client's address has too much looked up";
+
 /// The peers' actors that this gateway knows.
 #[derive(Debug)]
 pub(crate) struct Peers {
@@ -66,6 +73,7 @@ pub(crate) struct Peers {
     askers: Limiter<(IpAddr, Origin)>,
     turns: Turns,
     fetches: IntCounterVec,
+    types: Types,
 }
 
 impl Peers {
@@ -74,7 +82,7 @@ impl Peers {
         fetcher: Fetcher,
         clock: Arc<dyn Clock>,
         fetch_rate: Option<Rate>,
-        fetches: IntCounterVec,
+        measures: &Measures,
     ) -> Self {
         Self {
             cache: Cache::default(),
@@ -84,7 +92,8 @@ impl Peers {
             targets: Limiter::new(fetch_rate),
             askers: Limiter::new(fetch_rate.map(|rate| rate.part(PART_OF_ONE_CLIENT))),
             turns: Turns::default(),
-            fetches,
+            fetches: measures.fetches.clone(),
+            types: Types::new(measures.type_fetches.clone()),
         }
     }
 
@@ -159,7 +168,7 @@ impl Peers {
     async fn look_up(&self, id: &str, client: Client) -> Result<Arc<PeerActor>, Problem> {
         self.has_failed(id).await?;
         let Some(_turn) = self.turns.look_up(client).await else {
-            return Err(busy("the client's address has too many actors looked up"));
+            return Err(busy(TOO_MANY));
         };
         let stored = self.log.kv(record::SPACE, id).await?;
         // Perhaps meanwhile, and then it is neither fetched nor counted.
@@ -190,13 +199,13 @@ impl Peers {
             return Ok(());
         };
         self.askers.check(&(client.0, origin)).map_err(|wait| {
-            let detail = "the client's address makes us ask its peers for too many actors";
+            let detail = "the client's address makes us ask its peers for too much";
             Problem::after(Refusal::new(Code::RateLimited, detail), wait)
         })
     }
 
     async fn has_failed(&self, id: &str) -> Result<(), Problem> {
-        match self.cache.failure(id, self.clock.now()).await {
+        match self.cache.failures.get(id, self.clock.now()).await {
             Some(failure) => Err(failure),
             None => Ok(()),
         }
@@ -206,7 +215,7 @@ impl Peers {
     async fn first_fetch(&self, id: &str, version: u64) -> Result<PeerActor, Failure> {
         let fetched = self.fetch(id, version).await;
         if let Err(failure) = &fetched {
-            self.cache.remember(id, failure).await;
+            self.cache.failures.remember(id, failure).await;
         }
         fetched
     }
@@ -253,13 +262,7 @@ impl Peers {
 
     async fn try_fetch(&self, id: &str, now: Timestamp) -> Result<PeerActor, Failure> {
         let origin = Origin::of(id).map_err(|error| gone(error.to_string(), now))?;
-        self.targets.check(&origin).map_err(|wait| {
-            let detail = format!("{origin} is asked as often as is decent; its keys come later");
-            Failure::passing(Problem::after(Refusal::new(Code::FetchFailed, detail), wait))
-        })?;
-        let Some(_turn) = self.turns.fetch(&origin).await else {
-            return Err(Failure::passing(busy("too many fetches are under way")));
-        };
+        let _turn = self.turn(&origin).await?;
         resolve::fetch(&self.fetcher, &origin, id, now)
             .await
             .map_err(|unresolved| match unresolved {
@@ -269,6 +272,16 @@ impl Peers {
                     later(now, AWAY_FOR),
                 ),
             })
+    }
+
+    /// A turn to ask an origin, if it and we can bear one more fetch.
+    async fn turn(&self, origin: &Origin) -> Result<Fetching<'_>, Failure> {
+        self.targets.check(origin).map_err(|wait| {
+            let detail = format!("{origin} is asked as often as is decent, and again later");
+            Failure::passing(Problem::after(Refusal::new(Code::FetchFailed, detail), wait))
+        })?;
+        let turn = self.turns.fetch(origin).await;
+        turn.ok_or_else(|| Failure::passing(busy("too many fetches are under way")))
     }
 }
 

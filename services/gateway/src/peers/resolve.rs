@@ -30,7 +30,7 @@ pub(super) async fn fetch(
     let document = fetcher.get(id, ACCEPT).await.map_err(|error| match error {
         FetchError::Status(404 | 410)
         | FetchError::Forbidden(_)
-        | FetchError::TooLarge
+        | FetchError::TooLarge(_)
         | FetchError::Redirects => Unresolved::Gone(error.to_string()),
         FetchError::Status(_) | FetchError::Unreachable(_) => Unresolved::Away(error.to_string()),
     })?;

@@ -18,7 +18,7 @@ use crate::limit::{
 const MAX_FETCHES: usize = 64;
 /// Of these, to one origin: one that answers slowly holds no more.
 const OF_ONE_TARGET: usize = 8;
-/// Actors unknown here that one client may have looked up at once.
+/// Actors and types unknown here that one client may have looked up at once.
 const OF_ONE_CLIENT: usize = 8;
 /// How long is waited for a turn.
 const PATIENCE: Duration = Duration::from_secs(3);

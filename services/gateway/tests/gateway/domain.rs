@@ -6,8 +6,9 @@ use axum::{Router, body::Body};
 use fedsx_gateway::{LogClient, ProjectionClient, Settings};
 use fedsx_kernel::origin::Origin;
 use fedsx_proto::v1::{
-    DescribeRequest, Entry, GetKvRequest, GetRequest, PublishRequest, ReadRequest, get_request::By,
-    log_client, projection_client, projection_server::ProjectionServer, publish_response::Outcome,
+    DescribeRequest, Entry, GetKvRequest, GetRequest, ListPeerTypesRequest, PublishRequest, ReadRequest,
+    get_request::By, log_client, projection_client, projection_server::ProjectionServer,
+    publish_response::Outcome,
 };
 use fedsx_runtime::{
     Context,
@@ -72,9 +73,9 @@ impl Domain {
             ..Context::default()
         };
         let losing = Losing::default();
-        let channel = serve(&origin, &tokens, &views, &losing, &context).await;
         let mut settings = Settings::new(origin.clone());
         adjust(&mut settings);
+        let channel = serve(&settings, &tokens, &views, &losing, &context).await;
         let router = gateway(&channel, &tokens, &settings, context.clone()).await;
         let domain = Self {
             origin,
@@ -191,6 +192,22 @@ impl Domain {
         item.map(|item| serde_json::from_slice(&item.value).unwrap())
     }
 
+    /// The peers' types that the log keeps, each with the origin that showed it.
+    pub(crate) async fn peer_types(&self) -> Vec<(String, String)> {
+        let request = ListPeerTypesRequest::default();
+        let types = self
+            .log()
+            .list_peer_types(request)
+            .await
+            .unwrap()
+            .into_inner()
+            .types;
+        types
+            .into_iter()
+            .map(|known| (known.name, known.origin))
+            .collect()
+    }
+
     pub(crate) async fn head(&self) -> u64 {
         self.log()
             .describe(DescribeRequest {})
@@ -249,7 +266,7 @@ pub(crate) fn fetcher() -> Fetcher {
 }
 
 async fn serve(
-    origin: &Origin,
+    gateway: &Settings,
     tokens: &Tokens,
     views: &Views,
     losing: &Losing,
@@ -257,7 +274,8 @@ async fn serve(
 ) -> Channel {
     let master_key = Arc::new(MasterKey::parse(&MasterKey::generate()).unwrap());
     let store = Arc::new(fedsx_log::store::sqlite::memory().await.unwrap());
-    let settings = fedsx_log::Settings::new(origin.clone(), master_key);
+    let mut settings = fedsx_log::Settings::new(gateway.origin.clone(), master_key);
+    settings.strict_object_schema = gateway.strict_object_schema;
     let log = fedsx_log::start(settings, store, context.clone()).await.unwrap();
     let guard = Guard(tokens.clone());
     let (memory, incoming) = transport::memory();

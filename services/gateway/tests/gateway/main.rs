@@ -32,3 +32,4 @@ mod replicas;
 mod signed_reads;
 mod standing;
 mod trace;
+mod types;

@@ -9,7 +9,7 @@ pub(crate) async fn eventually(holds: impl AsyncFn() -> Result<(), String>) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    if tokio::time::timeout(Duration::from_secs(20), waiting)
+    if tokio::time::timeout(Duration::from_secs(120), waiting)
         .await
         .is_err()
     {
