@@ -37,6 +37,7 @@ mod query;
 mod react;
 mod readiness;
 pub mod shard;
+mod skips;
 mod source;
 pub mod store;
 #[cfg(test)]
@@ -49,6 +50,7 @@ pub use query::ProjectionService;
 use react::{answers::Answers, hearing::Hearing, runner::Runner};
 use readiness::Standing;
 use shard::{ShardId, worker::Worker};
+use skips::Decisions;
 use source::Source;
 use store::{Group, Store, StoreError};
 
@@ -144,6 +146,7 @@ async fn service(
         progress: progress.clone(),
         measures: measures.clone(),
         standing: Standing::new(context.readiness.clone()),
+        decisions: Decisions::default(),
     };
     let runner = Runner {
         answers: Answers {

@@ -274,12 +274,12 @@ mod tests {
             });
             progress.moved(&moved.collect::<Vec<_>>());
         };
-        let begun = Instant::now();
+        // Nobody can look.
+        let _looking = progress.looked.lock().await;
         for position in 1..=300 {
             let (reached, ()) = tokio::join!(reach(&progress, &reads, position, PATIENCE), fold(position));
             assert_eq!(reached, Ok(position));
         }
-        assert!(begun.elapsed() < POLL * 300, "{:?}", begun.elapsed());
     }
 
     #[tokio::test]

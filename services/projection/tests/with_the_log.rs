@@ -79,5 +79,5 @@ async fn a_follow_is_accepted_undone_and_accepted_again() {
     }
     single.replica.stop().await;
     let shutdown = &single.domain.context.shutdown;
-    assert!(shutdown.finish(Duration::from_secs(10)).await);
+    assert!(shutdown.finish(Duration::from_secs(120)).await);
 }

@@ -171,9 +171,15 @@ mod tests {
             .await
             .unwrap();
         let fold = async |leases: Vec<Lease>, items: &[Item]| {
-            let applied = apply::apply(&*store, &views(), &leases, &Batch::of(items))
-                .await
-                .unwrap();
+            let applied = apply::apply(
+                &*store,
+                &views(),
+                &leases,
+                &crate::skips::Skips::default(),
+                &Batch::of(items),
+            )
+            .await
+            .unwrap();
             apply::after(leases, &applied)
         };
         let leases = fold(leases, &items[..2]).await;

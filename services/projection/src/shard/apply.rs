@@ -8,6 +8,7 @@ use super::{
     lease::Lease,
 };
 use crate::{
+    skips::Skips,
     source::Batch,
     store::{self, Advance, Store},
     views::View,
@@ -53,9 +54,10 @@ pub(crate) async fn apply(
     store: &dyn Store,
     views: &[Arc<dyn View>],
     leases: &[Lease],
+    skips: &Skips,
     batch: &Batch,
 ) -> Result<Applied, ApplyError> {
-    apply_at_once(AT_ONCE, store, views, leases, batch).await
+    apply_at_once(AT_ONCE, store, views, leases, skips, batch).await
 }
 
 async fn apply_at_once(
@@ -63,15 +65,16 @@ async fn apply_at_once(
     store: &dyn Store,
     views: &[Arc<dyn View>],
     leases: &[Lease],
+    skips: &Skips,
     batch: &Batch,
 ) -> Result<Applied, ApplyError> {
-    if let Some(fold) = loaded(at_once, store, views, leases, batch).await? {
+    if let Some(fold) = loaded(at_once, store, views, leases, skips, batch).await? {
         return commit(store, fold, batch).await;
     }
     let mut applied = Applied::default();
     for lease in leases {
         let lease = std::slice::from_ref(lease);
-        if let Some(fold) = loaded(usize::MAX, store, views, lease, batch).await? {
+        if let Some(fold) = loaded(usize::MAX, store, views, lease, skips, batch).await? {
             applied.add(commit(store, fold, batch).await?);
         }
     }
@@ -84,9 +87,10 @@ async fn loaded(
     store: &dyn Store,
     views: &[Arc<dyn View>],
     leases: &[Lease],
+    skips: &Skips,
     batch: &Batch,
 ) -> Result<Option<Fold>, ApplyError> {
-    let mut fold = Fold::new(views, leases, &batch.items);
+    let mut fold = Fold::new(views, leases, skips, &batch.items);
     let mut room = at_once;
     for (view, needed) in fold.needed() {
         let keys: Vec<&str> = needed.keys.iter().map(String::as_str).collect();

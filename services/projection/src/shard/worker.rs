@@ -16,6 +16,7 @@ use crate::{
     measure::Measures,
     progress::Progress,
     readiness::{Harm, Standing},
+    skips::{Decisions, Skips},
     source::{Batch, Reader, References, Relay, Source, SourceError},
     store::{Group, Store, StoreError},
     views::{self, View},
@@ -63,6 +64,8 @@ pub(crate) struct Worker {
     pub(crate) progress: Progress,
     pub(crate) measures: Measures,
     pub(crate) standing: Standing,
+    /// What operators have decided about poison.
+    pub(crate) decisions: Decisions,
 }
 
 /// What a worker holds between two failures.
@@ -105,6 +108,7 @@ impl Worker {
     async fn work(&mut self, backoff: &mut Backoff) -> Result<std::convert::Infallible, WorkerError> {
         // Shards are not taken by who cannot read what is to be folded into them.
         self.source.head(0).await?;
+        self.decisions.read(&self.source).await?;
         let mut held = Held::default();
         let mut turns = turns(self.term);
         loop {
@@ -127,6 +131,10 @@ impl Worker {
             .hold(&self.group, &self.owner, lasts(self.term))
             .await?;
         self.progress.moved(&held.leases);
+        if held.leases.iter().any(|lease| lease.halted.is_some()) {
+            self.decisions.read(&self.source).await?;
+            held.go_on(&self.decisions.skips);
+        }
         let lowest = held.active().map(|lease| lease.position).min();
         let unread = |lowest: u64| held.reader.as_ref().is_none_or(|reader| lowest < reader.cursor);
         if lowest.is_some_and(unread) || self.standing.is_aimless() {
@@ -151,7 +159,7 @@ impl Worker {
         held.head = batch.head;
         self.relay.pass(batch);
         let active: Vec<Lease> = held.active().cloned().collect();
-        let applied = apply::apply(&*self.store, &self.views, &active, batch).await?;
+        let applied = apply::apply(&*self.store, &self.views, &active, &self.decisions.skips, batch).await?;
         self.measures.batch(batch);
         for (view, entries) in &applied.counts {
             self.measures.applied(view, *entries);
@@ -183,6 +191,16 @@ impl Held {
         self.leases
             .iter()
             .filter(|lease| !self.halted.contains(&(lease.shard.clone(), lease.epoch)))
+    }
+
+    /// Shards that stood before an entry which they are to pass over move again.
+    fn go_on(&mut self, skips: &Skips) {
+        for lease in &self.leases {
+            let ShardId { view, shard } = &lease.shard;
+            if skips.has(view, *shard, lease.position + 1) {
+                self.halted.remove(&(lease.shard.clone(), lease.epoch));
+            }
+        }
     }
 
     fn moved(&mut self, applied: &Applied) {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use fedsx_kernel::origin::Origin;
-use fedsx_proto::v1::{self, DescribeRequest, SubscribeRequest, SubscribeResponse};
+use fedsx_kernel::{origin::Origin, stream::Stream};
+use fedsx_proto::v1::{self, DescribeRequest, ReadRequest, SubscribeRequest, SubscribeResponse};
 use fedsx_runtime::code::{Code, Refusal};
 use tonic::Streaming;
 
@@ -20,6 +20,8 @@ pub(crate) use relay::{Relay, Relayed, relay};
 
 /// So many bytes are read between two awaits; more, on a thread of their own.
 const IN_PLACE: usize = 64 << 10;
+/// Decisions that are read at once.
+const PAGE: u32 = 1000;
 /// A call that has not been answered within this time has failed.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -96,6 +98,18 @@ impl Source {
             });
         }
         Ok(described.head)
+    }
+
+    /// A page of what was decided in the domain after a position.
+    pub(crate) async fn decisions(&self, after: u64) -> Result<Vec<v1::Entry>, SourceError> {
+        let mut client = self.client.clone();
+        let request = ReadRequest {
+            stream: Stream::Domain.to_string(),
+            from: after,
+            limit: PAGE,
+            ..ReadRequest::default()
+        };
+        Ok(within(client.read(request)).await?.into_inner().entries)
     }
 
     /// The entries after a position.

@@ -14,9 +14,11 @@ use fedsx_kernel::{
 };
 use fedsx_proto::v1::{
     AppendManyRequest, AppendManyResponse, AppendRequest, AppendResponse, Appended, ChangeKvRequest,
-    ChangeKvResponse, DescribeRequest, DescribeResponse, Duplicate, Entry, GetKvRequest, GetKvResponse,
-    GetRequest, ListKvRequest, ListKvResponse, PublishRequest, PublishResponse, ReadRequest, ReadResponse,
-    SubscribeRequest, SubscribeResponse,
+    ChangeKvResponse, DescribeRequest, DescribeResponse, Duplicate, Entry, EvictPeerTypeRequest,
+    EvictPeerTypeResponse, GetKvRequest, GetKvResponse, GetRequest, GetTypeRequest, KeepPeerTypeRequest,
+    KeepPeerTypeResponse, KnownType, ListDefinitionsRequest, ListDefinitionsResponse, ListKvRequest,
+    ListKvResponse, ListPeerTypesRequest, ListPeerTypesResponse, MissingTypesRequest, MissingTypesResponse,
+    PublishRequest, PublishResponse, ReadRequest, ReadResponse, SubscribeRequest, SubscribeResponse,
     get_request::By,
     log_client::LogClient as Client,
     log_server::{Log, LogServer},
@@ -272,8 +274,40 @@ impl Log for TestLog {
         Err(Status::unimplemented("no view appends"))
     }
 
-    async fn read(&self, _: Request<ReadRequest>) -> Answer<ReadResponse> {
-        Err(Status::unimplemented("views subscribe"))
+    /// Of one stream, as decisions are read.
+    async fn read(&self, request: Request<ReadRequest>) -> Answer<ReadResponse> {
+        let request = request.into_inner();
+        let state = self.lock();
+        let wanted = |entry: &&Entry| entry.stream == request.stream && entry.position > request.from;
+        let entries = state.entries.iter().filter(wanted);
+        Ok(Response::new(ReadResponse {
+            entries: entries.take(2).cloned().collect(),
+            ..ReadResponse::default()
+        }))
+    }
+
+    async fn list_definitions(&self, _: Request<ListDefinitionsRequest>) -> Answer<ListDefinitionsResponse> {
+        Err(Status::unimplemented("no view asks for definitions"))
+    }
+
+    async fn get_type(&self, _: Request<GetTypeRequest>) -> Answer<KnownType> {
+        Err(Status::unimplemented("no view asks for types"))
+    }
+
+    async fn missing_types(&self, _: Request<MissingTypesRequest>) -> Answer<MissingTypesResponse> {
+        Err(Status::unimplemented("no view asks for types"))
+    }
+
+    async fn keep_peer_type(&self, _: Request<KeepPeerTypeRequest>) -> Answer<KeepPeerTypeResponse> {
+        Err(Status::unimplemented("no view asks for types"))
+    }
+
+    async fn list_peer_types(&self, _: Request<ListPeerTypesRequest>) -> Answer<ListPeerTypesResponse> {
+        Err(Status::unimplemented("no view asks for types"))
+    }
+
+    async fn evict_peer_type(&self, _: Request<EvictPeerTypeRequest>) -> Answer<EvictPeerTypeResponse> {
+        Err(Status::unimplemented("no view asks for types"))
     }
 
     async fn get_kv(&self, _: Request<GetKvRequest>) -> Answer<GetKvResponse> {

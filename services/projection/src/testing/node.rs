@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Nothing in a test takes so long.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 #[derive(Debug)]
 pub(crate) struct Node {

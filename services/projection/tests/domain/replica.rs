@@ -27,7 +27,7 @@ use tonic::{
 use super::{Domain, origin};
 
 /// Nothing in a test takes so long.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// A dead process is missed after this time.
 pub(crate) const TERM: SignedDuration = SignedDuration::from_millis(900);
 

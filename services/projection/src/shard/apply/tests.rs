@@ -9,6 +9,7 @@ use super::*;
 use crate::{
     entry::Item,
     shard::Digest,
+    skips::Skips,
     store::{Group, PageQuery, sqlite},
     testing::{Story, sample, views},
 };
@@ -75,7 +76,9 @@ async fn everything(store: &dyn Store) -> Everything {
 async fn one_pass(items: &[Item]) -> Everything {
     let store = store().await;
     let leases = store.hold(&group(), "a", TERM).await.unwrap();
-    apply(&store, &views(), &leases, &Batch::of(items)).await.unwrap();
+    apply(&store, &views(), &leases, &Skips::default(), &Batch::of(items))
+        .await
+        .unwrap();
     everything(&store).await
 }
 
@@ -132,7 +135,7 @@ async fn batch(
         return leases;
     }
     // Peers that have several rows are many here.
-    let applied = apply_at_once(1, store, &views(), &folded, &Batch::of(&batch)).await;
+    let applied = apply_at_once(1, store, &views(), &folded, &Skips::default(), &Batch::of(&batch)).await;
     let applied = applied.unwrap();
     after(leases, &applied)
 }
@@ -203,10 +206,14 @@ async fn a_batch_under_a_lost_lease_says_so_and_leaves_the_others() {
     store.resign(&group(), "a").await.unwrap();
     let fresh = store.hold(&group(), "b", TERM).await.unwrap();
     let batch = Batch::of(&items(&story));
-    let applied = apply(&store, &views(), &stale, &batch).await.unwrap();
+    let applied = apply(&store, &views(), &stale, &Skips::default(), &batch)
+        .await
+        .unwrap();
     assert_eq!((applied.advances.len(), applied.lost.len()), (0, stale.len()));
     assert_eq!(after(stale, &applied), []);
-    let applied = apply(&store, &views(), &fresh, &batch).await.unwrap();
+    let applied = apply(&store, &views(), &fresh, &Skips::default(), &batch)
+        .await
+        .unwrap();
     assert_eq!(applied.lost, []);
     let counts: BTreeMap<_, _> = applied.counts.into_iter().collect();
     assert_eq!(
@@ -229,12 +236,21 @@ async fn a_peer_of_many_rows_is_folded_one_shard_after_the_other() {
 
     let store = store().await;
     let leases = store.hold(&group(), "a", TERM).await.unwrap();
-    let applied = apply(&store, &views(), &leases, &Batch::of(&followed)).await;
+    let applied = apply(
+        &store,
+        &views(),
+        &leases,
+        &Skips::default(),
+        &Batch::of(&followed),
+    )
+    .await;
     let leases = after(leases, &applied.unwrap());
     let block = Batch::of(&items[followed.len()..]);
-    let too_many = loaded(99, &store, &views(), &leases, &block).await.unwrap();
+    let too_many = loaded(99, &store, &views(), &leases, &Skips::default(), &block)
+        .await
+        .unwrap();
     assert!(too_many.is_none());
-    let applied = apply_at_once(99, &store, &views(), &leases, &block).await;
+    let applied = apply_at_once(99, &store, &views(), &leases, &Skips::default(), &block).await;
     let shards: Vec<ShardId> = applied
         .unwrap()
         .advances

@@ -11,6 +11,7 @@ use fedsx_runtime::telemetry;
 use super::lease::Lease;
 use crate::{
     entry::{Entry, Item},
+    skips::Skips,
     store::{Advance, Row},
     views::View,
 };
@@ -49,8 +50,10 @@ pub(crate) struct Folded {
 
 impl Fold {
     /// Finds out what the items touch. Halted shards take no part.
-    pub(crate) fn new(views: &[Arc<dyn View>], leases: &[Lease], items: &[Item]) -> Self {
-        let views = views.iter().filter_map(|view| ViewFold::new(view, leases, items));
+    pub(crate) fn new(views: &[Arc<dyn View>], leases: &[Lease], skips: &Skips, items: &[Item]) -> Self {
+        let views = views
+            .iter()
+            .filter_map(|view| ViewFold::new(view, leases, skips, items));
         Self {
             views: views.collect(),
         }

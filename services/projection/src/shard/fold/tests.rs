@@ -35,7 +35,7 @@ fn items(objects: &[&str]) -> Vec<Item> {
 
 fn fold(poison: &'static str, leases: &[Lease], items: &[Item], stored: &[(&str, &str)]) -> Vec<Advance> {
     let views: [Arc<dyn View>; 1] = [Arc::new(Counts { poison })];
-    let mut fold = Fold::new(&views, leases, items);
+    let mut fold = Fold::new(&views, leases, &Skips::default(), items);
     let row = |(key, value): &(&str, &str)| Row {
         key: (*key).to_owned(),
         value: value.as_bytes().to_vec(),
@@ -158,7 +158,7 @@ fn rows_are_needed_only_of_shards_that_are_held() {
         .filter(|lease| lease.shard.shard == shard_of("a"))
         .collect();
     let items = items(&["a", "b"]);
-    let fold = Fold::new(&views, &held, &items);
+    let fold = Fold::new(&views, &held, &Skips::default(), &items);
     assert_eq!(fold.needed()[0].1.keys, ["a"]);
     assert_eq!(fold.run(&items, 2).advances.len(), 1);
 }
@@ -167,13 +167,17 @@ fn rows_are_needed_only_of_shards_that_are_held() {
 fn shards_move_past_what_concerns_nobody() {
     let views: [Arc<dyn View>; 1] = [Arc::new(Counts { poison: "" })];
     let items = items(&["a", "b"]);
-    let later = Fold::new(&views, &leases(), &items).run(&items, 9).advances;
+    let later = Fold::new(&views, &leases(), &Skips::default(), &items)
+        .run(&items, 9)
+        .advances;
     assert!(later.iter().all(|advance| advance.position == 9));
     assert_eq!(
         (of(&later, "a").count, of(&later, "a").changes[0].position),
         (1, 1)
     );
-    let nothing = Fold::new(&views, &leases(), &[]).run(&[], 9).advances;
+    let nothing = Fold::new(&views, &leases(), &Skips::default(), &[])
+        .run(&[], 9)
+        .advances;
     assert_eq!(nothing.len(), leases().len());
     assert!(
         nothing

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     entry::{Entry, Item},
     shard::{lease::Lease, shard_of},
+    skips::Skips,
     store::{self, Advance, Row},
     views::{FoldError, Touched, View},
 };
@@ -23,6 +24,7 @@ use crate::{
 pub(super) struct ViewFold {
     view: Arc<dyn View>,
     steps: BTreeMap<u32, Step>,
+    skips: Skips,
     /// By the place of the item in the batch.
     touched: Vec<Touched>,
     rows: Rows,
@@ -30,7 +32,7 @@ pub(super) struct ViewFold {
 
 impl ViewFold {
     /// None where no shard of the view is held.
-    pub(super) fn new(view: &Arc<dyn View>, leases: &[Lease], items: &[Item]) -> Option<Self> {
+    pub(super) fn new(view: &Arc<dyn View>, leases: &[Lease], skips: &Skips, items: &[Item]) -> Option<Self> {
         let steps: BTreeMap<u32, Step> = leases
             .iter()
             .filter(|lease| lease.shard.view == view.name())
@@ -45,6 +47,7 @@ impl ViewFold {
             touched: items.iter().map(touches).collect(),
             view: view.clone(),
             steps,
+            skips: skips.clone(),
             rows: Rows::default(),
         })
     }
@@ -82,6 +85,9 @@ impl ViewFold {
 
     pub(super) fn entry(&mut self, place: usize, entry: &Entry) {
         for (shard, keys) in self.by_shard(place) {
+            if self.skips.has(self.view.name(), shard, entry.position) {
+                continue;
+            }
             if let Some(step) = self
                 .steps
                 .get_mut(&shard)
@@ -117,8 +123,10 @@ impl ViewFold {
 
     /// No shard that has still to see the entry at this position can.
     pub(super) fn halt(&mut self, position: u64, problem: impl Display) {
-        for step in self.steps.values_mut().filter(|step| step.awaits(position)) {
-            step.halt(position, &problem);
+        for (shard, step) in &mut self.steps {
+            if step.awaits(position) && !self.skips.has(self.view.name(), *shard, position) {
+                step.halt(position, &problem);
+            }
         }
     }
 

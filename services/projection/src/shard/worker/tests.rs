@@ -151,6 +151,57 @@ async fn poison_halts_every_view_and_says_so() {
     assert!(status.message().contains("attic"), "{status}");
 }
 
+#[tokio::test]
+async fn poison_is_passed_over_where_an_operator_has_decided_so() {
+    let log = TestLog::new(&notes(3));
+    let poison = log.push(|position| fedsx_proto::v1::Entry {
+        stream: "attic".to_owned(),
+        ..entry(position, "domain", &note())
+    });
+    let store = store().await;
+    let node = Node::start(&store, &log).await;
+    let halted = async |view: &str| {
+        let shards = node.shards(view).await;
+        shards.iter().filter(|shard| !shard.halted.is_empty()).count()
+    };
+    eventually("halted", async || halted("actors").await == 8).await;
+    let skip = |view: &str, shards: std::ops::Range<u32>| {
+        let reason = "damaged";
+        json!({"type": "Skip", "view": view, "shards": shards.collect::<Vec<_>>(), "position": poison, "summary": reason})
+    };
+    log.append("domain", BASE, skip("actors", 0..5));
+    eventually("five go on", async || halted("actors").await == 3).await;
+    assert_eq!(halted("objects").await, 8);
+    for view in [
+        "actors",
+        "blocks",
+        "followers",
+        "following",
+        "following_by",
+        "objects",
+    ] {
+        log.append("domain", BASE, skip(view, 0..8));
+    }
+    eventually("all go on", async || halted("objects").await == 0).await;
+    eventually("ready", async || node.context.readiness.lacking().is_empty()).await;
+    node.stop().await;
+    // A rebuild comes to the same.
+    let anew = self::store().await;
+    let node = Node::start(&anew, &log).await;
+    for view in ["actors", "objects", "followers"] {
+        assert!(node.row(view, "none", &log).await.is_none());
+    }
+    let told = async |store: &Arc<dyn Store>| {
+        let shards = store.shards().await.unwrap().into_iter();
+        let mut told: Vec<_> = shards
+            .map(|shard| (shard.id, shard.count, shard.digest))
+            .collect();
+        told.sort_by(|(one, ..), (other, ..)| one.cmp(other));
+        told
+    };
+    eventually("both agree", async || told(&store).await == told(&anew).await).await;
+}
+
 /// Writes a row behind the workers' backs.
 async fn write(store: &dyn Store, shard: &ShardId, key: &str, value: Option<&[u8]>) {
     store.declare(std::slice::from_ref(shard)).await.unwrap();

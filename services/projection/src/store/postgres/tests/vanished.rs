@@ -57,7 +57,7 @@ async fn no_call_waits_for_ever_and_the_next_one_gets_another_connection() {
         .connect_with((*options).clone());
     let store = Postgres {
         pool: pool.await.unwrap(),
-        patience: Duration::from_millis(300),
+        patience: Duration::from_secs(2),
         clock: None,
     };
     let leases = leases(&store).await;
