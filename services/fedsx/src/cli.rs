@@ -60,6 +60,14 @@ enum Command {
     DeadLetters(commands::dead_letters::DeadLetters),
     /// The domains that this one sends to, and blocks
     Peers(commands::peers::Peers),
+    /// How far the views are, and what holds them up
+    Views(commands::views::Views),
+    /// What a domain means, as data: check bundles, lock them, compare and publish them
+    #[command(subcommand)]
+    Genesis(commands::genesis::Genesis),
+    /// The types that objects are checked by: defined here, and peers'
+    #[command(subcommand)]
+    Types(commands::types::Types),
 }
 
 /// Runs the command line.
@@ -91,6 +99,9 @@ async fn execute(command: Command) -> anyhow::Result<()> {
         Command::Deliveries(deliveries) => commands::deliveries::run(deliveries).await,
         Command::DeadLetters(letters) => commands::dead_letters::run(letters).await,
         Command::Peers(peers) => commands::peers::run(peers).await,
+        Command::Views(views) => commands::views::run(views).await,
+        Command::Genesis(genesis) => commands::genesis::run(genesis).await,
+        Command::Types(types) => commands::types::run(types).await,
     }
 }
 

@@ -9,6 +9,7 @@ mod commands;
 mod demo;
 mod domain;
 mod drafts;
+mod genesis;
 
 use std::process::ExitCode;
 

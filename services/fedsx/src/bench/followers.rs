@@ -131,11 +131,6 @@ pub(super) async fn drained(clients: &mut Clients, position: u64) -> anyhow::Res
     progress(clients, |cursor, pending| cursor >= position && pending == 0).await
 }
 
-/// Waits until fan-out has passed a position.
-pub(super) async fn fanned_out(clients: &mut Clients, position: u64) -> anyhow::Result<()> {
-    progress(clients, |cursor, _| cursor >= position).await
-}
-
 /// Asks ever more seldom, after a twentieth of the time that has passed: counting is work, too.
 async fn progress(clients: &mut Clients, is_far: impl Fn(u64, u64) -> bool) -> anyhow::Result<()> {
     let begun = Instant::now();

@@ -1,23 +1,28 @@
 //! `fedsx bench publish`.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 
 use super::{
     backend::Backend,
-    followers::{author, fanned_out, gather, head, publish},
+    followers::{author, gather, publish},
     report::{Form, Report},
     rig::{Rig, sinks},
 };
+
+/// For each follower: what their Follows and Accepts have left to be written goes to the disk meanwhile.
+const REST: Duration = Duration::from_micros(500);
+/// Between two publishes.
+const PAUSE: Duration = Duration::from_millis(50);
 
 #[derive(Debug, Args)]
 pub(crate) struct Publish {
     /// Followers; several numbers are measured one after another
     #[arg(long, value_delimiter = ',', default_values_t = [1, 100_000])]
     followers: Vec<usize>,
-    /// Activities, each when the one before is fanned out
-    #[arg(long, default_value_t = 20)]
+    /// Activities, one after another
+    #[arg(long, default_value_t = 100)]
     activities: usize,
 }
 
@@ -28,19 +33,18 @@ pub(super) async fn run(bench: &Publish, backend: &Backend, form: Form) -> anyho
     Ok(())
 }
 
-/// The workers are stopped: sending would compete with what is measured for the same cores.
+/// Fan-out and the workers are stopped: what they do would compete with what is measured for the same cores and the same disk.
 async fn measure(bench: &Publish, followers: usize, backend: &Backend, form: Form) -> anyhow::Result<()> {
     let rig = Rig::start_with(backend, |settings| settings.workers = false).await?;
     gather(&rig, &sinks(20).await?, followers).await?;
     let (mut clients, author) = (rig.domain.clients.clone(), author(&rig));
-    let accepted = head(&mut clients).await?;
-    fanned_out(&mut clients, accepted).await?;
+    tokio::time::sleep(REST * u32::try_from(followers)?).await;
     let mut latencies = Vec::new();
     for number in 0..bench.activities {
+        tokio::time::sleep(PAUSE).await;
         let begin = Instant::now();
-        let position = publish(&mut clients, &author, number).await?;
+        publish(&mut clients, &author, number).await?;
         latencies.push(begin.elapsed());
-        fanned_out(&mut clients, position).await?;
     }
     Report {
         what: format!("publish with {followers} followers, workers stopped"),

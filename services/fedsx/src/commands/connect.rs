@@ -4,8 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
-use fedsx_kernel::origin::Origin;
-use fedsx_proto::v1::{DescribeRequest, PublishRequest, PublishResponse, publish_response::Outcome};
+use fedsx_kernel::{activity::Activity, origin::Origin, stream::Stream};
+use fedsx_proto::v1::{
+    AppendRequest, DescribeRequest, Expected, NewEntry, PublishRequest, PublishResponse, append_response,
+    expected::Kind, publish_response::Outcome,
+};
 use fedsx_runtime::{
     code::{Code, Refusal},
     token::Credentials,
@@ -165,6 +168,28 @@ impl Running {
             None => self.origin.base(),
             Some(id) if id.contains("://") => id.to_owned(),
             Some(name) => self.origin.actor(name),
+        }
+    }
+
+    /// Appends an operator's decision to the stream `domain`, answering its position.
+    pub(crate) async fn decide(&mut self, decision: &Activity) -> anyhow::Result<u64> {
+        let body = serde_json::to_vec(decision.document())?;
+        let request = AppendRequest {
+            stream: Stream::Domain.to_string(),
+            expected: Some(Expected {
+                kind: Some(Kind::Any(true)),
+            }),
+            entries: vec![NewEntry {
+                body: body.into(),
+                meta: None,
+            }],
+            kv: Vec::new(),
+        };
+        let answer = self.clients.log.append(request).await.map_err(Refusal::from)?;
+        match answer.into_inner().outcome {
+            Some(append_response::Outcome::Appended(at)) => Ok(at.position),
+            Some(append_response::Outcome::Duplicate(at)) => Ok(at.position),
+            other => anyhow::bail!("the log answered {other:?}"),
         }
     }
 

@@ -109,8 +109,10 @@ fn line(entry: &Entry, as_json: bool) -> String {
         .split_whitespace()
         .collect::<Vec<_>>()
         .join(" ");
+    let remarks = entry.meta.iter().flat_map(|meta| &meta.remarks);
+    let remarks: String = remarks.map(|remark| format!(" [{remark}]")).collect();
     format!(
-        "#{:<6} {:<40} {}",
+        "#{:<6} {:<40} {}{remarks}",
         entry.position,
         entry.stream,
         shorten(&words, 100)
@@ -121,5 +123,32 @@ fn shorten(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fedsx_proto::v1::Meta;
+
+    use super::*;
+
+    #[test]
+    fn what_was_remarked_stands_behind_what_was_said() {
+        let said = json!({"type": "Create", "object": {"type": "Post", "name": "Gig Night"}});
+        let entry = Entry {
+            position: 7,
+            stream: "inbox/https://blog.example/actors/author".to_owned(),
+            body: said.to_string().into(),
+            meta: Some(Meta {
+                remarks: vec!["forwarded".to_owned(), "validation_skipped".to_owned()],
+                ..Meta::default()
+            }),
+            ..Entry::default()
+        };
+        let line = line(&entry, false);
+        assert!(
+            line.ends_with("Create Post Gig Night [forwarded] [validation_skipped]"),
+            "{line}"
+        );
     }
 }

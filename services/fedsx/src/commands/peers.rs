@@ -5,8 +5,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use fedsx_kernel::{follow, origin::Origin};
 use fedsx_proto::v1::{
-    AppendRequest, Expected, GetProgressRequest, ListPeersRequest, NewEntry, Peer, ProbePeerRequest,
-    ProbePeerResponse, ReadRequest, append_response::Outcome, expected::Kind,
+    GetProgressRequest, ListPeersRequest, Peer, ProbePeerRequest, ProbePeerResponse, ReadRequest,
 };
 use fedsx_runtime::code::{Code, Refusal};
 use serde_json::{Value, json};
@@ -219,27 +218,9 @@ fn decided(what: &str, origin: &Origin, in_force: bool) -> String {
     format!("{what} {origin}{yet}")
 }
 
-/// Appends an operator's decision to the stream `domain`, and waits a little for delivery to take it up. False: it has not
-/// yet, and will.
+/// Writes an operator's decision down, and waits a little for delivery to take it up. False: it has not yet, and will.
 async fn decide(domain: &mut Running, decision: &fedsx_kernel::activity::Activity) -> anyhow::Result<bool> {
-    let body = serde_json::to_vec(decision.document())?;
-    let request = AppendRequest {
-        stream: "domain".to_owned(),
-        expected: Some(Expected {
-            kind: Some(Kind::Any(true)),
-        }),
-        entries: vec![NewEntry {
-            body: body.into(),
-            meta: None,
-        }],
-        kv: Vec::new(),
-    };
-    let answer = domain.clients.log.append(request).await.map_err(Refusal::from)?;
-    let position = match answer.into_inner().outcome {
-        Some(Outcome::Appended(at)) => at.position,
-        Some(Outcome::Duplicate(at)) => at.position,
-        other => anyhow::bail!("the log answered {other:?}"),
-    };
+    let position = domain.decide(decision).await?;
     let taken_up = async {
         loop {
             let progress = domain.clients.delivery.get_progress(GetProgressRequest {}).await;

@@ -3,7 +3,6 @@
 //! Both start the same services with the same clients. In one process they are joined by an in-memory transport and may
 //! keep their state in SQLite and the queue in memory; apart, by gRPC over TCP, PostgreSQL and RabbitMQ.
 
-mod bundle;
 mod clients;
 mod connect;
 mod dependencies;
@@ -22,11 +21,12 @@ use fedsx_kernel::origin::Origin;
 use fedsx_runtime::{shutdown, telemetry, token::Role};
 use tonic::service::Routes;
 
-pub(crate) use bundle::Bundle;
 pub(crate) use clients::{Clients, LogClient};
 pub(crate) use connect::Connection;
 use process::{DEADLINE, Process, bind, service_name};
 pub(crate) use settings::{Flags, Settings};
+
+use crate::genesis::{Bundle, Manifest};
 
 /// Every service of a domain.
 const ALL: &[Role] = &[Role::Log, Role::Projection, Role::Delivery, Role::Gateway];
@@ -40,7 +40,7 @@ const GRPC: &[&str] = &[
 #[derive(Debug)]
 pub(crate) struct Domain {
     pub(crate) origin: Origin,
-    pub(crate) bundle: Bundle,
+    pub(crate) bundle: Manifest,
     /// Clients with the operator's token.
     pub(crate) clients: Clients,
     pub(crate) listen: SocketAddr,
@@ -54,7 +54,7 @@ impl Domain {
     /// Starts a domain and seeds its bundle; it answers peers when this returns.
     pub(crate) async fn start(settings: Settings) -> anyhow::Result<Self> {
         anyhow::ensure!(!settings.bundle.is_empty(), "`bundle` is missing: --bundle blog");
-        let bundle = Bundle::load(&settings.bundle)?;
+        let (bundle, manifest) = Bundle::of_domain(&settings.bundle)?;
         let lock = lock(&settings.data)?;
         // Ports are bound first: what another process holds is told before anything is written.
         let http = bind(settings.listen, "listen").await?;
@@ -67,11 +67,11 @@ impl Domain {
         let routes = routes(&process).await?;
         process.serve_grpc(routes, GRPC, grpc, incoming)?;
         let router = services::gateway(&process).await?;
-        process.serve_public(router, http);
-
         let clients = process.clients(Role::Operator)?;
-        seed::seed(clients.log.clone(), &bundle).await?;
         let origin = process.settings.origin.clone();
+        // Before peers are heard: what they say is judged by all of the bundle's verbs or by none.
+        seed::seed(clients.log.clone(), &origin, &bundle, &manifest).await?;
+        process.serve_public(router, http);
         follows::keep(
             &process.context.shutdown,
             &clients,
@@ -88,7 +88,7 @@ impl Domain {
         connect::write(&process.settings.data, &connection)?;
         Ok(Self {
             origin,
-            bundle,
+            bundle: manifest,
             clients,
             listen,
             admin,

@@ -7,10 +7,11 @@ use fedsx_runtime::{database, keyring::MasterKey, shutdown, telemetry, token::Ro
 use tonic::service::Routes;
 
 use super::{
-    Bundle, Flags, Settings, dependencies, follows,
+    Flags, Settings, dependencies, follows,
     process::{DEADLINE, Process, bind, service_name},
     seed, services,
 };
+use crate::genesis::Bundle;
 
 /// Runs a role until it is told to end.
 pub(crate) async fn run(role: Role, flags: &Flags) -> anyhow::Result<()> {
@@ -108,7 +109,8 @@ async fn start(role: Role, process: &Process, incoming: Incoming) -> anyhow::Res
         dependencies::watch(process, role)?;
     }
     if role == Role::Log {
-        seed::seed(process.own_log(), &Bundle::load(&settings.bundle)?).await?;
+        let (bundle, manifest) = Bundle::of_domain(&settings.bundle)?;
+        seed::seed(process.own_log(), &settings.origin, &bundle, &manifest).await?;
     }
     if role == Role::Projection && !settings.follows.is_empty() {
         let clients = process.clients(Role::Operator).context("`follows`")?;

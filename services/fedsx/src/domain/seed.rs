@@ -1,49 +1,42 @@
-//! Seeding: the domain's own actor and its bundle's, once, however often the domain starts.
+//! Seeding: the domain's own actor and its bundle's definitions, actors and grants, once, however often the domain starts.
+
+use std::collections::BTreeSet;
 
 use anyhow::Context as _;
-use fedsx_kernel::actor::Kind;
-use fedsx_proto::v1::{PublishRequest, publish_response::Outcome};
-use fedsx_runtime::code::{Code, Refusal};
-use serde_json::Value;
+use fedsx_kernel::origin::Origin;
+use fedsx_proto::v1::ListDefinitionsRequest;
+use fedsx_runtime::code::Refusal;
 
-use super::{Bundle, LogClient};
-use crate::drafts;
+use super::LogClient;
+use crate::genesis::{self, Bundle, Done, Known, Manifest, Manner};
 
-/// Publishes what the log does not have yet. Keys make it idempotent, across restarts and replicas.
-pub(super) async fn seed(mut log: LogClient, bundle: &Bundle) -> anyhow::Result<()> {
-    let base = drafts::create_actor(
-        None,
-        Kind::Service,
-        Some(&bundle.title),
-        Some(&bundle.summary),
-        false,
-    );
-    publish(&mut log, "genesis/base", base)
+/// Publishes what the log has never had. Keys make it idempotent, across restarts, replicas and versions.
+pub(super) async fn seed(
+    mut log: LogClient,
+    origin: &Origin,
+    bundle: &Bundle,
+    manifest: &Manifest,
+) -> anyhow::Result<()> {
+    genesis::create_base(&mut log, manifest)
         .await
         .context("the domain's own actor")?;
-    for actor in &bundle.actors {
-        let (title, summary) = (actor.display_name.as_deref(), actor.summary.as_deref());
-        let draft = drafts::create_actor(Some(&actor.name), actor.kind, title, summary, false);
-        publish(&mut log, &format!("genesis/actor/{}", actor.name), draft)
-            .await
-            .with_context(|| format!("the actor {}", actor.name))?;
+    let definitions = log.list_definitions(ListDefinitionsRequest {}).await;
+    let definitions = definitions.map_err(Refusal::from)?.into_inner();
+    // Which actors there are is the log's to say: the same key again creates nothing.
+    let known = Known::new(definitions, BTreeSet::new());
+    let steps = genesis::steps(bundle, &known, origin);
+    for (step, done) in genesis::apply(&log, origin, steps, Manner::Once).await? {
+        let (kind, name) = (step.kind(), step.name());
+        match done {
+            Done::Published(position) => tracing::info!(kind, name, position, "seeded"),
+            Done::Found => {}
+            Done::Left => tracing::info!(
+                kind,
+                name,
+                "not seeded again: it was in place, and an operator has decided otherwise since; `fedsx genesis apply` \
+                 puts it back"
+            ),
+        }
     }
     Ok(())
-}
-
-async fn publish(log: &mut LogClient, key: &str, draft: Value) -> anyhow::Result<()> {
-    let request = PublishRequest {
-        draft: serde_json::to_vec(&draft)?.into(),
-        idempotency_key: key.to_owned(),
-        ..PublishRequest::default()
-    };
-    match log.publish(request).await.map_err(Refusal::from) {
-        Ok(answer) => match answer.into_inner().outcome {
-            Some(Outcome::Appended(_) | Outcome::Duplicate(_)) => Ok(()),
-            other => anyhow::bail!("the log answered {other:?}"),
-        },
-        // An operator made an actor of this name before the bundle named it.
-        Err(refusal) if refusal.code == Code::AlreadyExists => Ok(()),
-        Err(refusal) => Err(refusal.into()),
-    }
 }

@@ -25,7 +25,8 @@ pub(super) async fn log(
         Some(url) => Arc::new(fedsx_log::store::postgres::open(url).await?),
         None => Arc::new(fedsx_log::store::sqlite::open(&settings.data.join("log.db")).await?),
     };
-    let own = fedsx_log::Settings::new(settings.origin.clone(), master_key);
+    let mut own = fedsx_log::Settings::new(settings.origin.clone(), master_key);
+    own.strict_object_schema = settings.strict_object_schema;
     let server = fedsx_log::start(own, store, context).await?;
     Ok(routes.add_service(InterceptedService::new(server, guard(process))))
 }
@@ -81,6 +82,8 @@ pub(super) async fn gateway(process: &Process) -> anyhow::Result<Router> {
     let settings = &process.settings;
     let mut own = fedsx_gateway::Settings::new(settings.origin.clone());
     own.trusted_origins = settings.trusted_origins.iter().cloned().collect();
+    own.type_fetch = settings.type_fetch;
+    own.strict_object_schema = settings.strict_object_schema;
     own.client_address_header = settings.client_address_header.clone();
     if !settings.limited {
         (own.client_rate, own.origin_rate) = (None, None);

@@ -60,6 +60,12 @@ pub(crate) struct Flags {
     /// [default: the host's name and a random part]
     #[arg(long, value_name = "NAME")]
     pub(super) replica: Option<String>,
+    /// Whether types that are not known here are fetched from the origin of who names them: true or false
+    #[arg(long, value_name = "BOOL")]
+    pub(super) type_fetch: Option<bool>,
+    /// Refuse what names a type that cannot be had, instead of letting it pass unchecked
+    #[arg(long)]
+    pub(super) strict_object_schema: bool,
     /// The header in which a proxy names the client, x-forwarded-for; only where every request comes through one
     #[arg(long, value_name = "HEADER")]
     pub(super) client_address_header: Option<String>,
@@ -107,6 +113,11 @@ impl Flags {
             ("tls_key", text(&self.tls_key)),
             ("tls_ca", text(&self.tls_ca)),
             ("replica", text(&self.replica)),
+            ("type_fetch", self.type_fetch.map(Into::into)),
+            (
+                "strict_object_schema",
+                self.strict_object_schema.then_some(true).map(Into::into),
+            ),
             ("client_address_header", text(&self.client_address_header)),
             ("plain_peers", list(&self.plain_peers)),
             ("trusted_origins", list(&self.trusted_origins)),

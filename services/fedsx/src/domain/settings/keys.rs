@@ -52,6 +52,8 @@ pub(super) struct Keys {
     pub(super) plain_peers: Vec<String>,
     pub(super) trusted_origins: Vec<String>,
     pub(super) follows: Vec<String>,
+    pub(super) type_fetch: bool,
+    pub(super) strict_object_schema: bool,
     pub(super) client_address_header: String,
     pub(super) otlp: String,
     pub(super) log: String,

@@ -36,6 +36,10 @@ pub(crate) struct Settings {
     pub(crate) plain_peers: Vec<String>,
     pub(crate) trusted_origins: Vec<Origin>,
     pub(crate) follows: Vec<String>,
+    /// Whether types that are not known here are fetched.
+    pub(crate) type_fetch: bool,
+    /// Whether what names a type that cannot be had is refused.
+    pub(crate) strict_object_schema: bool,
     /// Where a trusted proxy names the client.
     pub(crate) client_address_header: Option<HeaderName>,
     /// Whether the gateway limits rates; a benchmark lifts that, or it would measure the limit.
@@ -99,6 +103,8 @@ impl Settings {
             replica: filled(keys.replica),
             master_key: filled(keys.master_key),
             plain_peers: keys.plain_peers,
+            type_fetch: keys.type_fetch,
+            strict_object_schema: keys.strict_object_schema,
             limited: true,
             workers: true,
             otlp: filled(keys.otlp),
@@ -125,6 +131,8 @@ impl Settings {
             plain_peers: vec!["http://127.0.0.1:*".to_owned()],
             trusted_origins: Vec::new(),
             follows: Vec::new(),
+            type_fetch: true,
+            strict_object_schema: false,
             client_address_header: None,
             limited: true,
             workers: true,

@@ -1,0 +1,177 @@
+//! From a bundle's files to complete records, in the order in which they depend on each other.
+
+use anyhow::Context as _;
+use fedsx_kernel::{cid::Cid, definition::Kind};
+use serde_json::{Map, Value};
+
+use super::{
+    manifest::Manifest,
+    problem::{Problem, Problems},
+    record::Written,
+    resolve::Resolver,
+    source::{Document, MANIFEST, Source},
+};
+
+/// Bundles that stand on each other, the first included.
+const MAX_INCLUDES: usize = 8;
+
+/// A bundle, compiled.
+#[derive(Debug, Clone)]
+pub(crate) struct Bundle {
+    pub(crate) source: Source,
+    /// None: definitions alone.
+    pub(crate) manifest: Option<Manifest>,
+    /// Each after those that it names; those of the bundles that this one stands on first.
+    pub(crate) records: Vec<Record>,
+}
+
+/// A record of a bundle.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Record {
+    pub(crate) kind: Kind,
+    /// Of a link: `Child:Parent`.
+    pub(crate) name: String,
+    pub(crate) cid: Cid,
+    pub(crate) document: Map<String, Value>,
+    /// Records that stand below it, by `instanceType`.
+    pub(crate) depth: usize,
+    /// Whether the bundle itself has it, and not one that it stands on.
+    pub(crate) is_own: bool,
+}
+
+impl Bundle {
+    /// Opens a built-in bundle by its name, or one, or definitions alone, by the folder.
+    ///
+    /// # Errors
+    /// A file that cannot be read; [`Problems`], naming file, line and key of everything that is wrong.
+    pub(crate) fn open(name: &str) -> anyhow::Result<Self> {
+        Self::compile(Source::open(name)?, 1)
+    }
+
+    /// Opens what a domain can be: a bundle with a manifest.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; also where it is definitions alone.
+    pub(crate) fn of_domain(name: &str) -> anyhow::Result<(Self, Manifest)> {
+        let bundle = Self::open(name).context("`bundle`")?;
+        let manifest = bundle.manifest.clone();
+        let manifest = manifest.with_context(|| format!("`bundle`: {} has no {MANIFEST}", bundle.source))?;
+        Ok((bundle, manifest))
+    }
+
+    fn compile(source: Source, depth: usize) -> anyhow::Result<Self> {
+        let mut problems = Problems::default();
+        let manifest = manifest(&source, &mut problems);
+        let mut records: Vec<Record> = Vec::new();
+        let includes = manifest.iter().flat_map(|(_, manifest)| &manifest.includes);
+        for (index, name) in includes.enumerate() {
+            let key = format!("includes[{index}]");
+            let mut wrong = |text: String| {
+                if let Some((document, _)) = &manifest {
+                    problems.push(document.problem(&key, text));
+                }
+            };
+            match source.include(name) {
+                None => wrong(format!(
+                    "is {name:?}: neither a folder beside this one nor a built-in bundle"
+                )),
+                Some(_) if depth == MAX_INCLUDES => {
+                    wrong(format!("is the {depth}th bundle on the way: is there a circle?"));
+                }
+                Some(base) => {
+                    for record in Self::compile(base?, depth + 1)?.records {
+                        match records.iter().find(|other| other.has_name_of(&record)) {
+                            None => records.push(Record {
+                                is_own: false,
+                                ..record
+                            }),
+                            Some(other) if other.cid == record.cid => {}
+                            Some(_) => wrong(format!(
+                                "has another {} {} than the bundles before it",
+                                record.kind, record.name
+                            )),
+                        }
+                    }
+                }
+            }
+        }
+        let written = written(&source, &records, &mut problems);
+        Resolver {
+            records,
+            problems,
+            unresolved: written,
+        }
+        .run()
+        .map(|records| Self {
+            source,
+            manifest: manifest.map(|(_, manifest)| manifest),
+            records,
+        })
+        .map_err(Into::into)
+    }
+}
+
+impl Record {
+    fn has_name_of(&self, other: &Self) -> bool {
+        (self.kind, &self.name) == (other.kind, &other.name)
+    }
+}
+
+fn manifest(source: &Source, problems: &mut Problems) -> Option<(Document, Manifest)> {
+    let text = source.text(MANIFEST)?;
+    match Document::parse(&source.shown(MANIFEST), text) {
+        Ok(document) => {
+            let manifest = Manifest::read(&document, problems);
+            Some((document, manifest))
+        }
+        Err(problem) => {
+            problems.push(problem);
+            None
+        }
+    }
+}
+
+/// Reads the files of types and verbs; of two of one name the second is wrong.
+fn written(source: &Source, included: &[Record], problems: &mut Problems) -> Vec<Written> {
+    let mut all: Vec<Written> = Vec::new();
+    for kind in [Kind::Type, Kind::Verb] {
+        for (path, text) in source.of_kind(kind) {
+            let file = source.shown(path);
+            if !path.ends_with(".yaml") {
+                problems.push(Problem {
+                    file,
+                    line: 0,
+                    key: String::new(),
+                    text: "is not named `….yaml`".to_owned(),
+                });
+                continue;
+            }
+            let read = match Document::parse(&file, text) {
+                Ok(document) => Written::read(kind, document, problems),
+                Err(problem) => {
+                    problems.push(problem);
+                    continue;
+                }
+            };
+            let same = all
+                .iter()
+                .find(|other| other.kind == kind && other.name() == read.name());
+            let below = included
+                .iter()
+                .find(|other| other.kind == kind && Some(&*other.name) == read.name());
+            if let (Some(other), Some(_)) = (same, read.name()) {
+                let text = format!(
+                    "is a second {kind} of that name: the first is in {}",
+                    other.document.file
+                );
+                problems.push(read.document.problem("name", text));
+            } else if below.is_some() {
+                let text = format!("is a {kind} of a bundle that this one stands on");
+                problems.push(read.document.problem("name", text));
+            } else {
+                all.push(read);
+            }
+        }
+    }
+    all
+}

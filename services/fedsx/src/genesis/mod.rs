@@ -1,0 +1,32 @@
+//! Genesis: bundles as data. A folder of YAML becomes records with CIDs, and these become activities of the domain's base.
+//!
+//! ```text
+//! source   the files of a bundle, with their lines    compile, resolve  records, complete, each after those it names
+//! lock     every record's CID, beside the bundle      plan              what a domain lacks of a bundle
+//! apply    publishes that, once
+//! ```
+//!
+//! Enter by [`Bundle::open`]. Another kind of record is a folder in `source`, an arm in `record` and `compile`, and a schema in
+//! `genesis/schema/`.
+
+mod apply;
+mod compile;
+mod lock;
+mod manifest;
+mod plan;
+mod problem;
+mod record;
+mod resolve;
+mod source;
+
+#[cfg(test)]
+mod schema;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use apply::{Done, Manner, apply, create_base};
+pub(crate) use compile::{Bundle, Record};
+pub(crate) use lock::{Stale, text as lock_text};
+pub(crate) use manifest::{Actor, Manifest};
+pub(crate) use plan::{Known, Step, beyond, steps};
+pub(crate) use source::{LOCK, in_folder};

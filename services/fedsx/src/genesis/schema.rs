@@ -1,0 +1,209 @@
+//! The published schemas of `genesis/schema/`, by which editors complete a bundle's files, against what is read here.
+
+use std::path::{Path, PathBuf};
+
+use fedsx_kernel::definition::{FieldType, Format, Kind};
+use jsonschema::{Resource, Validator};
+use serde_json::{Value, json};
+
+use super::{
+    Manifest,
+    problem::Problems,
+    record::Written,
+    source::{Document, MANIFEST, folder_of},
+};
+
+const BASE: &str = "https://fed-sx.org/genesis/schema/";
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../genesis")
+}
+
+fn read(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+/// A published schema: `bundle`, `type` or `verb`.
+fn schema(name: &str) -> Validator {
+    let file = |name: &str| read(&root().join(format!("schema/{name}.json")));
+    let mut schema = file(name);
+    schema["$id"] = format!("{BASE}{name}.json").into();
+    let resource = Resource::from_contents(file("record"));
+    let registry = jsonschema::Registry::new().add(format!("{BASE}record.json"), resource);
+    let registry = registry.unwrap().prepare().unwrap();
+    jsonschema::options()
+        .with_registry(&registry)
+        .build(&schema)
+        .unwrap()
+}
+
+/// Whether what is written as a file is read without a problem.
+fn is_read(name: &str, value: &Value) -> bool {
+    let mut problems = Problems::default();
+    // JSON is YAML.
+    let document = Document::parse("file.yaml", &value.to_string()).unwrap();
+    match name {
+        "bundle" => drop(Manifest::read(&document, &mut problems)),
+        kind => {
+            let kind = Kind::parse(kind).unwrap();
+            let written = Written::read(kind, document, &mut problems);
+            written.complete(&written.record, &mut problems);
+        }
+    }
+    problems.or(()).is_ok()
+}
+
+#[test]
+fn what_is_shipped_fits_the_published_schemas_and_names_them() {
+    let mut files = 0;
+    for folder in super::in_folder(&root()).unwrap() {
+        let depth = folder.strip_prefix(root()).unwrap().components().count();
+        let kinds = [("type", Kind::Type), ("verb", Kind::Verb)];
+        let of_kinds = kinds.iter().flat_map(|(name, kind)| {
+            let entries = std::fs::read_dir(folder.join(folder_of(*kind)));
+            entries
+                .into_iter()
+                .flatten()
+                .map(move |entry| (*name, entry.unwrap().path(), depth + 1))
+        });
+        let manifest = ("bundle", folder.join(MANIFEST), depth);
+        for (name, path, depth) in of_kinds.chain([manifest]).filter(|(_, path, _)| path.exists()) {
+            let shown = path.display().to_string();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let header = format!(
+                "# yaml-language-server: $schema={}schema/{name}.json\n",
+                "../".repeat(depth)
+            );
+            assert!(text.starts_with(&header), "{shown}: {header}");
+            let value = Value::Object(Document::parse(&shown, &text).unwrap().members);
+            let errors: Vec<_> = schema(name)
+                .iter_errors(&value)
+                .map(|error| error.to_string())
+                .collect();
+            assert!(errors.is_empty(), "{shown}: {errors:?}");
+            files += 1;
+        }
+    }
+    assert!(files > 15);
+}
+
+#[test]
+fn a_schema_and_what_is_read_agree() {
+    let field = |field: Value| ("type", json!({"name": "A", "fields": [field]}));
+    let actor = |actor: Value| {
+        (
+            "bundle",
+            json!({"name": "a", "title": "A", "summary": "A.", "actors": [actor]}),
+        )
+    };
+    let sound = [
+        (
+            "bundle",
+            json!({"name": "a", "title": "A", "summary": "A.", "includes": ["core"], "actors": []}),
+        ),
+        actor(
+            json!({"name": "a.b", "type": "Group", "displayName": "A", "summary": "A.", "grants": ["define"]}),
+        ),
+        (
+            "type",
+            json!({"name": "A", "instanceType": "Note", "subtypeOf": ["B"], "fields": []}),
+        ),
+        (
+            "verb",
+            json!({"name": "A", "fields": [], "refinementSchema": "has(activity.object)"}),
+        ),
+        field(
+            json!({"name": "a", "type": "string", "minLength": 1, "maxLength": 2, "format": "uri", "enum": ["b"]}),
+        ),
+        field(json!({"name": "a", "type": "integer", "minimum": 1, "maximum": 2, "required": true})),
+        field(json!({"name": "a", "type": "array", "maxItems": 1, "maxLength": 2})),
+    ];
+    let broken = [
+        ("bundle", json!({"name": "a", "title": "A"})),
+        ("bundle", json!({"name": "a", "title": " ", "summary": "A."})),
+        (
+            "bundle",
+            json!({"name": "a", "title": "A", "summary": "A.", "actor": []}),
+        ),
+        (
+            "bundle",
+            json!({"name": "a", "title": "A", "summary": "A.", "includes": [7]}),
+        ),
+        actor(json!({"name": "No Name", "type": "Person"})),
+        actor(json!({"name": "a", "type": "Robot"})),
+        actor(json!({"name": "a", "type": "Person", "grants": ["rule"]})),
+        actor(json!({"name": "a", "type": "Person", "manual": true})),
+        ("type", json!({"fields": []})),
+        ("type", json!({"name": "two words"})),
+        ("type", json!({"name": "A", "subtypeOf": "B"})),
+        ("type", json!({"name": "A", "field": []})),
+        ("type", json!({"name": "A", "refinementSchema": "x".repeat(1025)})),
+        ("verb", json!({"name": "A", "instanceType": "Note"})),
+        ("verb", json!({"name": "A", "subtypeOf": ["B"]})),
+        field(json!({"type": "string"})),
+        field(json!({"name": "a", "type": "text"})),
+        field(json!({"name": "a", "maxLength": 2})),
+        field(json!({"name": "a", "type": "integer", "format": "uri"})),
+        field(json!({"name": "a", "type": "string", "format": "url"})),
+        field(json!({"name": "a", "type": "string", "minimum": 1})),
+        field(json!({"name": "a", "type": "string", "maxItems": 1})),
+        field(json!({"name": "a", "type": "string", "minLength": -1})),
+        field(json!({"name": "a", "enum": []})),
+        field(json!({"name": "a", "enum": [[]]})),
+        field(json!({"name": "a", "pattern": "b"})),
+        field(json!({"name": "a", "required": "yes"})),
+    ];
+    for (examples, expected) in [(&sound[..], true), (&broken[..], false)] {
+        for (name, value) in examples {
+            assert_eq!(schema(name).is_valid(value), expected, "the schema: {value}");
+            assert_eq!(is_read(name, value), expected, "what is read: {value}");
+        }
+    }
+}
+
+#[test]
+fn a_schema_offers_every_word_there_is() {
+    let record = read(&root().join("schema/record.json"));
+    let words = |key: &str| {
+        let words = record["$defs"]["field"]["properties"][key]["enum"]
+            .as_array()
+            .unwrap();
+        words
+            .iter()
+            .map(|word| word.as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        words("format"),
+        Format::ALL.map(|format| format.as_str().to_owned())
+    );
+    assert_eq!(words("type"), FieldType::ALL.map(|(word, _)| word.to_owned()));
+    // Every member that the record's reader knows, by its own words.
+    let unknown = |record: Value, path: &str| {
+        let mut problems = Problems::default();
+        let document = Document::parse("file.yaml", &record.to_string()).unwrap();
+        let written = Written::read(Kind::Type, document, &mut problems);
+        written.complete(&written.record, &mut problems);
+        let told = problems.or(()).unwrap_err().to_string();
+        let (_, known) = told.split_once(&format!("`{path}` is none of ")).unwrap();
+        let mut known: Vec<_> = known
+            .lines()
+            .next()
+            .unwrap()
+            .split(", ")
+            .map(str::to_owned)
+            .collect();
+        known.sort_unstable();
+        known
+    };
+    let offered = |schema: &Value| {
+        let offered = schema["properties"].as_object().unwrap().keys();
+        let mut offered: Vec<_> = offered.filter(|key| *key != "subtypeOf").cloned().collect();
+        offered.sort_unstable();
+        offered
+    };
+    let field = json!({"name": "A", "fields": [{"name": "a", "x": 1}]});
+    assert_eq!(unknown(field, "fields[0].x"), offered(&record["$defs"]["field"]));
+    let of_type = read(&root().join("schema/type.json"));
+    assert_eq!(unknown(json!({"name": "A", "x": 1}), "x"), offered(&of_type));
+}
