@@ -122,10 +122,10 @@ impl Parts {
         let sender = Arc::new(self.sender(bodies.clone(), &parking, &gone));
         if self.settings.workers {
             tasks.spawn(self.worker(sender.clone()).run());
+            tasks.spawn(self.fan_out(bodies).run());
+            tasks.spawn(self.sweeper().run());
+            tasks.spawn(self.catch_up().run());
         }
-        tasks.spawn(self.fan_out(bodies).run());
-        tasks.spawn(self.sweeper().run());
-        tasks.spawn(self.catch_up().run());
         let probes = probe::Probes::new(
             self.ledger.clone(),
             sender,
@@ -142,7 +142,9 @@ impl Parts {
             wake: self.wake.clone(),
             tasks: tasks.clone(),
         };
-        tasks.spawn(probes.run(self.settings.tick, self.context.clone()));
+        if self.settings.workers {
+            tasks.spawn(probes.run(self.settings.tick, self.context.clone()));
+        }
         service
     }
 

@@ -105,7 +105,7 @@ pub(crate) fn failed(error: &FetchError, now: Timestamp) -> Brought {
             status: 0,
             cause,
         },
-        FetchError::Forbidden(_) | FetchError::TooLarge | FetchError::Redirects => Brought::refused(cause),
+        FetchError::Forbidden(_) | FetchError::TooLarge(_) | FetchError::Redirects => Brought::refused(cause),
     }
 }
 

@@ -16,7 +16,7 @@ pub struct Settings {
     /// Names this process to the others: two that run at the same time must differ. One that starts again under its name
     /// ends its earlier life's claims and takes its lease back, without waiting for them to expire.
     pub owner: String,
-    /// Whether this process sends; fan-out goes on without.
+    /// Whether this process fans out, sends and sweeps; without, it only answers about the ledger.
     pub workers: bool,
     /// Lanes that are sent at the same time.
     pub lanes: usize,

@@ -106,7 +106,7 @@ impl Wellness {
         };
         let answer = match error {
             // Whatever it was, a server answered it.
-            FetchError::TooLarge | FetchError::Redirects => Some(answered(200)),
+            FetchError::TooLarge(_) | FetchError::Redirects => Some(answered(200)),
             FetchError::Status(status) => Some(answered(status)),
             FetchError::Forbidden(_) => None,
             FetchError::Unreachable(_) => Some(Answer::Nothing),

@@ -38,6 +38,15 @@ impl Database {
     pub fn url(&self) -> &str {
         &self.url
     }
+
+    /// Runs statements as somebody who has the database's password.
+    pub async fn execute(&self, statements: &str) {
+        let url = Url::parse(&self.url);
+        let url = url.unwrap_or_else(|error| panic!("{}: {error}", self.url));
+        execute(&url, statements.to_owned())
+            .await
+            .unwrap_or_else(|error| panic!("{statements}: {error}"));
+    }
 }
 
 impl Drop for Database {

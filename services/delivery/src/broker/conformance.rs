@@ -6,7 +6,7 @@ use super::{Broker, Consumer, Due, Message};
 use crate::lane::LaneId;
 
 /// Long for a message, short for a test.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) fn due(lane: i64) -> Due {
     Due {

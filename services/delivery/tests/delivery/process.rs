@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Long for anything that is expected to happen.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) type Deliveries = DeliveryClient<Authorised>;
 
@@ -52,6 +52,7 @@ pub(crate) struct How {
     pub(crate) broker: Arc<dyn Broker>,
     pub(crate) ledger: &'static str,
     pub(crate) owner: &'static str,
+    pub(crate) tick: Duration,
     pub(crate) lanes: usize,
     pub(crate) lanes_per_origin: usize,
     /// The URLs of a PostgreSQL database and a RabbitMQ vhost instead.
@@ -64,6 +65,7 @@ impl Default for How {
             broker: Arc::new(Embedded::default()),
             ledger: "delivery.db",
             owner: "delivery",
+            tick: Duration::from_millis(10),
             lanes: 256,
             lanes_per_origin: 32,
             servers: None,
@@ -88,7 +90,7 @@ impl Domain {
             ..Context::default()
         };
         let mut settings = Settings::new(self.origin.clone(), self.master.clone());
-        settings.tick = Duration::from_millis(10);
+        settings.tick = how.tick;
         settings.owner = how.owner.to_owned();
         settings.lanes = how.lanes;
         settings.lanes_per_origin = how.lanes_per_origin;

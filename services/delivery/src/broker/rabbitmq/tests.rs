@@ -23,7 +23,7 @@ use crate::broker::{
 };
 
 /// Long for a broker, short for a test.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Polls a condition until it holds.
 pub(super) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
@@ -196,9 +196,16 @@ async fn what_there_was_no_time_for_is_answered() {
     let vhost = Vhost::create().await;
     let broker = ready(&vhost).await;
     let all: Vec<_> = (1..=300_000).map(due).collect();
-    let soon = Instant::now() + Duration::from_secs(1);
-    let used = broker.publishing.now(&broker.users, soon).await.unwrap();
-    let left = broker.publisher.publish(&used.session, &all, soon).await.unwrap();
+    let publish = async |seconds| {
+        let soon = Instant::now() + Duration::from_secs(seconds);
+        let used = broker.publishing.now(&broker.users, soon).await.unwrap();
+        broker.publisher.publish(&used.session, &all, soon).await.unwrap()
+    };
+    let mut left = publish(1).await;
+    // A busy machine had no time at all.
+    if left.len() == all.len() {
+        left = publish(5).await;
+    }
     assert!(!left.is_empty() && left.len() < all.len(), "{}", left.len());
     assert_eq!(left, all[all.len() - left.len()..]);
 }

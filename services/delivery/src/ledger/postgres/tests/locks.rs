@@ -52,11 +52,11 @@ async fn a_frozen_turn_frees_the_others_within_seconds() {
 async fn a_lane_that_is_held_holds_up_no_other() {
     let (_database, ledger) = fresh().await;
     let lanes = insert(&ledger, &[delivery("peer/one", 1), delivery("peer/two", 1)]).await;
-    let mut holder = ledger.begin(Durability::Durable).await.unwrap();
+    let mut holder = holder(&ledger).await;
     lanes::lock(&mut holder, &[lanes[0].0]).await.unwrap();
-    let claimed = timeout(SOON, ledger.claim(&lanes, &token(1))).await.unwrap();
-    assert_eq!(conformance::ids(&claimed.unwrap()), [lanes[1]]);
-    timeout(SOON, ledger.sweep(10)).await.unwrap().unwrap();
+    let claimed = ledger.claim(&lanes, &token(1)).await.unwrap();
+    assert_eq!(conformance::ids(&claimed), [lanes[1]]);
+    ledger.sweep(10).await.unwrap();
     holder.rollback().await.unwrap();
     assert_eq!(ledger.claim(&lanes, &token(2)).await.unwrap().len(), 1);
 }
@@ -66,15 +66,27 @@ async fn a_lane_that_is_held_holds_up_no_other() {
 async fn a_lane_that_was_held_for_a_moment_is_claimed() {
     let (_database, ledger) = fresh().await;
     let lanes = insert(&ledger, &[delivery("peer", 1)]).await;
-    let mut holder = ledger.begin(Durability::Durable).await.unwrap();
-    lanes::lock(&mut holder, &[lanes[0].0]).await.unwrap();
     let token = token(1);
-    let release = async {
-        until(&ledger, "starts_with(query, 'SELECT s.lane FROM unnest')", 1).await;
-        holder.commit().await.unwrap();
+    let claims_held = async || {
+        let mut holder = holder(&ledger).await;
+        lanes::lock(&mut holder, &[lanes[0].0]).await.unwrap();
+        let release = async {
+            until(&ledger, "starts_with(query, 'SELECT s.lane FROM unnest')", 1).await;
+            holder.rollback().await.unwrap();
+        };
+        let (claimed, ()) = tokio::join!(ledger.claim(&lanes, &token), release);
+        conformance::ids(&claimed.unwrap())
     };
-    let (claimed, ()) = tokio::join!(ledger.claim(&lanes, &token), release);
-    assert_eq!(conformance::ids(&claimed.unwrap()), lanes);
+    // The moment may be too long on a busy machine, and then the lane is left to the sweeper.
+    let claimed = async {
+        loop {
+            let claimed = claims_held().await;
+            if !claimed.is_empty() {
+                break claimed;
+            }
+        }
+    };
+    assert_eq!(timeout(PATIENCE, claimed).await.expect("never claimed"), lanes);
 }
 
 /// What fan-out adds while a worker drains the lane must not be forgotten by the release, whichever commits first.
@@ -161,10 +173,8 @@ async fn a_standing_is_written_without_undoing_what_was_recorded() {
     let mut turn = ledger.turn().await.unwrap();
     let mut read = turn.peers(std::slice::from_ref(&peer)).await.unwrap();
     let throttled = report(&claim, Outcome::Throttled(SignedDuration::from_secs(600)), "");
-    timeout(SOON, ledger.record(&[throttled]))
-        .await
-        .expect("recording waits")
-        .unwrap();
+    // Were it to wait for the turn, it would fail by `lock_timeout`, or the turn's end would.
+    ledger.record(&[throttled]).await.unwrap();
     read.get_mut(&peer).unwrap().standing = Standing::Live;
     turn.put_peers(&read).await.unwrap();
     turn.commit().await.unwrap();
@@ -239,7 +249,7 @@ async fn until(ledger: &Postgres, condition: &str, wanted: i64) {
             }
         }
     };
-    timeout(SOON * 5, fulfilled).await.expect("none does");
+    timeout(PATIENCE, fulfilled).await.expect("none does");
 }
 
 /// A parked origin's lanes stand in no sweep's way, and are back when it is.

@@ -24,8 +24,8 @@ use crate::{
     ledger::{Attempt, Claim, Ledger, NewDelivery, Report, Turns as _, conformance},
 };
 
-/// Nothing takes so long unless it waits for what it must not wait for.
-const SOON: Duration = Duration::from_secs(2);
+/// Far longer than anything takes that happens at all.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 #[tokio::test]
 async fn it_conforms() {
@@ -47,6 +47,13 @@ async fn fresh() -> (Database, Postgres) {
     let database = Database::create().await;
     let ledger = open(database.url()).await.unwrap();
     (database, ledger)
+}
+
+/// A transaction that keeps its locks until it ends: whoever waits for them fails by the database's `lock_timeout`.
+async fn holder(ledger: &Postgres) -> Transaction {
+    let mut holder = ledger.begin(Durability::Durable).await.unwrap();
+    execute(&mut holder, "SET LOCAL idle_in_transaction_session_timeout = 0").await;
+    holder
 }
 
 /// Writes rows, answering the lanes to be told of.

@@ -38,7 +38,7 @@ async fn a_database_that_was_killed_has_forgotten_nothing_that_matters() {
     let claims = loop {
         match ledger.claim(&lanes, &token(2)).await {
             Ok(claims) => break claims,
-            Err(error) => assert!(begun.elapsed() < Duration::from_secs(20), "{error}"),
+            Err(error) => assert!(begun.elapsed() < PATIENCE, "{error}"),
         }
         sleep(Duration::from_millis(50)).await;
     };

@@ -42,24 +42,27 @@ async fn a_database_that_vanishes_is_waited_for_no_longer_than_it_may_think() {
     let database = Database::create().await;
     let (url, vanishes) = way(database.url()).await;
     let mut ledger = open(&url).await.unwrap();
-    ledger.pool = ledger.pool.with_patience(Duration::from_millis(500));
+    ledger.pool = ledger.pool.with_patience(Duration::from_secs(2));
     // Every connection is in the middle of something.
     let mut held = Vec::new();
     for _ in 0..CONNECTIONS {
         held.push(ledger.begin(Durability::Durable).await.unwrap());
     }
     vanishes.send_replace(true);
-    for transaction in &mut held {
-        let answer = sqlx::query("SELECT 1").execute(&mut **transaction);
-        let error = timeout(SOON, answer).await.expect("it waits").unwrap_err();
+    let asked = held
+        .iter_mut()
+        .map(|transaction| sqlx::query("SELECT 1").execute(&mut **transaction));
+    let answers = timeout(PATIENCE, futures::future::join_all(asked)).await;
+    for answer in answers.expect("one waits") {
+        let error = answer.unwrap_err();
         assert!(matches!(error, sqlx::Error::Io(_)), "{error}");
     }
     let commit = held.remove(0).commit();
-    timeout(SOON, commit).await.expect("it waits").unwrap_err();
+    timeout(PATIENCE, commit).await.expect("it waits").unwrap_err();
     drop(held);
     vanishes.send_replace(false);
     let answers = async { while ledger.cursor().await.is_err() {} };
-    timeout(SOON * 10, answers)
+    timeout(PATIENCE, answers)
         .await
         .expect("its connections are lost");
 }
