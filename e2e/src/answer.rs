@@ -56,7 +56,12 @@ impl std::fmt::Display for Answer {
 
 /// GETs a URL as peers do.
 pub async fn get(url: &str) -> Answer {
-    let request = client().get(url).header("accept", "application/activity+json");
+    get_as(url, "application/activity+json").await
+}
+
+/// GETs a URL as this media type.
+pub async fn get_as(url: &str, accept: &str) -> Answer {
+    let request = client().get(url).header("accept", accept);
     send(request)
         .await
         .unwrap_or_else(|error| panic!("GET {url}: {error:?}"))
@@ -82,7 +87,7 @@ pub(crate) fn client() -> reqwest::Client {
     reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
-        .timeout(Duration::from_secs(30))
+        .timeout(Duration::from_secs(120))
         .build()
         .expect("an HTTP client")
 }

@@ -30,7 +30,7 @@ mod proxy;
 mod stranger;
 mod verify;
 
-pub use answer::{Answer, get};
+pub use answer::{Answer, get, get_as};
 pub use binary::{binary, workspace};
 pub use collector::{Collector, Span};
 pub use deployment::{Deployment, Plan, Replica};
@@ -41,5 +41,5 @@ pub use load::Load;
 pub use node::Node;
 pub use patience::eventually;
 pub use proxy::{Fault, Proxy};
-pub use stranger::{Letter, Received, Scripted, Stranger, without_proof};
+pub use stranger::{Letter, Received, Scripted, Shown, Stranger, without_proof};
 pub use verify::{assert_gapless, verify};

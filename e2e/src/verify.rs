@@ -159,6 +159,7 @@ mod tests {
                 body: Vec::new(),
                 activity: json!({ "type": "Create", "object": { "name": name }, "prev": prev.take() }),
                 verified_by: String::new(),
+                remarks: Vec::new(),
                 cid,
             };
             prev = Some(entry.cid.clone());

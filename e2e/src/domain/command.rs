@@ -1,6 +1,6 @@
 //! Client commands, as people and scripts run them.
 
-use std::{ffi::OsStr, path::Path, process::Command};
+use std::{ffi::OsStr, io::Write as _, path::Path, process::Command};
 
 use serde_json::Value;
 
@@ -86,6 +86,16 @@ impl Domain {
             position: told["position"].as_u64().unwrap_or_default(),
             duplicate: told["duplicate"] == true,
         }
+    }
+
+    /// `fedsx publish --file` of a draft; no actor: the domain's own.
+    pub async fn publish_draft(&self, actor: Option<&str>, draft: &Value) -> Output {
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        file.write_all(draft.to_string().as_bytes()).expect("a draft");
+        let path = file.path().to_str().expect("a path in UTF-8");
+        let actor: Vec<_> = actor.iter().flat_map(|actor| ["--actor", *actor]).collect();
+        self.run(&[&["publish", "--file", path], &actor[..]].concat())
+            .await
     }
 
     /// `fedsx follow`, by a local actor, until it is answered.

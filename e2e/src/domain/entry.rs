@@ -14,6 +14,7 @@ pub struct Entry {
     pub body: Vec<u8>,
     pub activity: Value,
     pub verified_by: String,
+    pub remarks: Vec<String>,
 }
 
 impl Entry {
@@ -30,6 +31,7 @@ impl Entry {
 
 impl From<fedsx_proto::v1::Entry> for Entry {
     fn from(entry: fedsx_proto::v1::Entry) -> Self {
+        let meta = entry.meta.unwrap_or_default();
         Self {
             position: entry.position,
             stream: entry.stream,
@@ -39,7 +41,8 @@ impl From<fedsx_proto::v1::Entry> for Entry {
             public: entry.public,
             activity: serde_json::from_slice(&entry.body).expect("a JSON body"),
             body: entry.body.to_vec(),
-            verified_by: entry.meta.unwrap_or_default().verified_by,
+            verified_by: meta.verified_by,
+            remarks: meta.remarks,
         }
     }
 }

@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 pub use letter::Letter;
-pub use server::{Received, Scripted};
+pub use server::{Received, Scripted, Shown};
 
 use crate::{Answer, Domain, Port, Proxy};
 use server::{Server, Shared};
@@ -92,6 +92,11 @@ impl Stranger {
     /// What its inboxes answer from now on.
     pub fn answers(&self, scripted: Scripted) {
         self.shared.script(scripted);
+    }
+
+    /// What it shows at a path from now on, `/types/<cid>`.
+    pub fn shows(&self, path: &str, shown: Shown) {
+        self.shared.show(path, shown);
     }
 
     /// What was posted to its inboxes and answered with success, in order.

@@ -1,6 +1,7 @@
 //! A stranger's HTTP server: actor documents, and inboxes that answer by script.
 
 use std::{
+    collections::HashMap,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -33,6 +34,15 @@ pub enum Scripted {
     Hang,
 }
 
+/// What a stranger shows at a path.
+#[derive(Debug, Clone)]
+pub enum Shown {
+    Bytes(Vec<u8>),
+    Status(u16),
+    /// Nothing, until the stranger goes down.
+    Hang,
+}
+
 /// An activity that a stranger's inbox took.
 #[derive(Debug, Clone)]
 pub struct Received {
@@ -48,6 +58,7 @@ pub(super) struct Shared {
     key: VerifyingKey,
     script: Mutex<Scripted>,
     received: Mutex<Vec<Received>>,
+    shown: Mutex<HashMap<String, Shown>>,
 }
 
 impl Shared {
@@ -57,11 +68,16 @@ impl Shared {
             key,
             script: Mutex::new(Scripted::Accept),
             received: Mutex::default(),
+            shown: Mutex::default(),
         }
     }
 
     pub(super) fn script(&self, scripted: Scripted) {
         *lock(&self.script) = scripted;
+    }
+
+    pub(super) fn show(&self, path: &str, shown: Shown) {
+        lock(&self.shown).insert(path.to_owned(), shown);
     }
 
     pub(super) fn received(&self) -> Vec<Received> {
@@ -110,6 +126,7 @@ impl Server {
             .route("/actors/{name}", get(actor))
             .route("/inbox", post(inbox))
             .route("/actors/{name}/inbox", post(inbox))
+            .fallback(page)
             .with_state(App {
                 shared,
                 stop: stop.clone(),
@@ -128,6 +145,21 @@ impl Server {
     pub(super) async fn stop(self) {
         self.stop.cancel();
         self.task.await.expect("a server that ends");
+    }
+}
+
+async fn page(State(app): State<App>, uri: Uri) -> Response {
+    let shown = lock(&app.shared.shown).get(uri.path()).cloned();
+    match shown {
+        Some(Shown::Bytes(bytes)) => bytes.into_response(),
+        Some(Shown::Status(status)) => StatusCode::from_u16(status)
+            .expect("an HTTP status")
+            .into_response(),
+        Some(Shown::Hang) => {
+            app.stop.cancelled().await;
+            StatusCode::SERVICE_UNAVAILABLE.into_response()
+        }
+        None => StatusCode::NOT_FOUND.into_response(),
     }
 }
 

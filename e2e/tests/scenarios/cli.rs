@@ -13,7 +13,7 @@ use crate::steps::SOON;
 
 #[tokio::test]
 async fn usage_is_shown_and_wrong_usage_is_2() {
-    let commands: [&[&str]; 21] = [
+    let commands: &[&[&str]] = &[
         &[],
         &["all"],
         &["log"],
@@ -35,9 +35,21 @@ async fn usage_is_shown_and_wrong_usage_is_2() {
         &["entries"],
         &["deliveries"],
         &["peers"],
+        &["views"],
+        &["views", "skip"],
+        &["genesis"],
+        &["genesis", "check"],
+        &["genesis", "lock"],
+        &["genesis", "diff"],
+        &["genesis", "apply"],
+        &["types"],
+        &["types", "list"],
+        &["types", "show"],
+        &["types", "fetch"],
+        &["types", "evict"],
     ];
     for command in commands {
-        let told = fedsx(&[command, &["--help"]].concat()).await.assert_code(0);
+        let told = fedsx(&[*command, &["--help"]].concat()).await.assert_code(0);
         assert!(told.stdout.contains("Usage:"), "{told}");
     }
     fedsx(&["fly"]).await.assert_code(2).assert_says("fly");
@@ -135,7 +147,10 @@ async fn a_wrong_configuration_stops_the_start_and_is_named() {
     let origin = [&all[..], &["--origin", "blog.example", "--bundle", "blog"]].concat();
     fedsx(&origin).await.assert_code(1).assert_says("`origin`");
     let bundle = [&all[..], &["--origin", "http://127.0.0.1:1", "--bundle", "shop"]].concat();
-    fedsx(&bundle).await.assert_code(1).assert_says("blog, events");
+    fedsx(&bundle)
+        .await
+        .assert_code(1)
+        .assert_says("blog, core, events");
     let peer = [
         "--origin",
         "http://127.0.0.1:1",

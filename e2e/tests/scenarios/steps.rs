@@ -5,9 +5,9 @@ use std::time::Duration;
 use fedsx_e2e::{Domain, Entry, Node, Span, eventually};
 
 /// For what is under way already and needs no waiting of its own.
-pub(crate) const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(120);
 /// A peer that was away is tried again after 5 to 15 seconds.
-pub(crate) const BACK: Duration = Duration::from_secs(30);
+pub(crate) const BACK: Duration = Duration::from_secs(120);
 
 /// A blog and an events site whose `main` follows the blog's `author`.
 pub(crate) async fn pair() -> (Node, Node) {

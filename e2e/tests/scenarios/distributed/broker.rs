@@ -9,7 +9,7 @@ use super::Pair;
 use crate::steps::SOON;
 
 /// Delivery looks for its broker again at least this often.
-const AGAIN: Duration = Duration::from_secs(30);
+const AGAIN: Duration = Duration::from_secs(120);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_restarts_or_comes_back_empty_loses_nothing_and_holds_up_no_publish() {

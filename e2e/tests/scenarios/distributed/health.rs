@@ -10,7 +10,7 @@ use tonic_health::pb::{
 };
 
 /// What is away is noticed, and what is back too.
-const NOTICED: Duration = Duration::from_secs(30);
+const NOTICED: Duration = Duration::from_secs(120);
 
 async fn serving(blog: &mut Deployment, role: Role, service: &str) -> ServingStatus {
     let url = blog.replica(role, 0).url();

@@ -6,6 +6,7 @@ mod frozen;
 mod health;
 mod killed;
 mod peers;
+mod poison;
 mod replicas;
 mod tokens;
 mod trace;

@@ -168,7 +168,7 @@ async fn a_key_that_cannot_be_fetched_is_asked_for_later() {
     assert!(answer.headers.contains_key("retry-after"), "{answer}");
     assert_eq!(scene.node.head().await, head);
     scene.stranger.up().await;
-    eventually("the key is fetched", Duration::from_secs(30), async || {
+    eventually("the key is fetched", Duration::from_secs(120), async || {
         let answer = scene.letter().post().await;
         (answer.status == 202).then_some(()).ok_or(answer)
     })
