@@ -3,6 +3,8 @@
 pub(crate) mod members;
 mod write;
 
+pub(crate) use write::string;
+
 use serde_json::{Map, Value};
 
 /// Most activities have less. Bytes.

@@ -1,4 +1,5 @@
-//! The name of a document: CIDv1, base32, sha2-256, codec `json-jcs` (0xb601).
+//! The name of a document: CIDv1, base32, sha2-256, codec `json-jcs` (0xb601). The names of blobs have another codec, hence
+//! another type ([`crate::blob::BlobCid`]): neither passes for the other.
 
 use std::{fmt, str::FromStr};
 
@@ -7,8 +8,28 @@ use sha2::{Digest, Sha256};
 
 /// What precedes the digest: CID version 1, codec json-jcs (0xb601 as a varint), hash sha2-256 (0x12), 32 bytes.
 const PREFIX: [u8; 6] = [0x01, 0x81, 0xec, 0x02, 0x12, 0x20];
-/// Length of the text: the multibase letter and 38 bytes at five bits a letter.
-const TEXT_LEN: usize = 1 + (38 * 8_usize).div_ceil(5);
+/// What is told of a text that is no CID: so many letters as one has.
+const TEXT_LEN: usize = text_len(&PREFIX);
+
+/// Length of a CID's text: the multibase letter, and its bytes at five bits a letter.
+const fn text_len(prefix: &[u8]) -> usize {
+    1 + ((prefix.len() + 32) * 8).div_ceil(5)
+}
+
+/// A CID's text. `prefix` is what precedes the digest.
+pub(crate) fn text(prefix: &[u8], digest: &[u8]) -> String {
+    multibase::encode(Base::Base32Lower, [prefix, digest].concat())
+}
+
+/// The digest in a CID with this prefix, in the one spelling that [`text`] writes.
+pub(crate) fn digest(prefix: &[u8], spelled: &str) -> Option<[u8; 32]> {
+    if spelled.len() != text_len(prefix) {
+        return None;
+    }
+    let (base, bytes) = multibase::decode(spelled).ok()?;
+    let digest = bytes.strip_prefix(prefix)?;
+    (base == Base::Base32Lower && text(prefix, digest) == spelled).then_some(digest.try_into().ok()?)
+}
 
 /// A CIDv1 of a canonical JSON document, `baga6yaqseb…`. Orders and displays as its base32 string.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -24,9 +45,7 @@ impl Cid {
     /// The CID of bytes that are canonical already.
     #[must_use]
     pub fn of_canonical(canonical: &[u8]) -> Self {
-        let mut bytes = PREFIX.to_vec();
-        bytes.extend_from_slice(&Sha256::digest(canonical));
-        Self(multibase::encode(Base::Base32Lower, bytes))
+        Self(text(&PREFIX, &Sha256::digest(canonical)))
     }
 
     /// The base32 text.
@@ -34,22 +53,21 @@ impl Cid {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The SHA-256 of the canonical bytes.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        // Every text that was read or written has one.
+        digest(&PREFIX, &self.0).unwrap_or_default()
+    }
 }
 impl FromStr for Cid {
     type Err = CidError;
     /// Only the one spelling that this crate writes: two texts never name the same document.
     fn from_str(text: &str) -> Result<Self, CidError> {
-        let error = || CidError(text.chars().take(TEXT_LEN).collect());
-        if text.len() != TEXT_LEN {
-            return Err(error());
+        match digest(&PREFIX, text) {
+            Some(_) => Ok(Self(text.to_owned())),
+            None => Err(CidError(text.chars().take(TEXT_LEN).collect())),
         }
-        let (base, bytes) = multibase::decode(text).map_err(|_| error())?;
-        let is_ours =
-            base == Base::Base32Lower && bytes.len() == PREFIX.len() + 32 && bytes.starts_with(&PREFIX);
-        if !is_ours || multibase::encode(base, bytes) != text {
-            return Err(error());
-        }
-        Ok(Self(text.to_owned()))
     }
 }
 impl TryFrom<String> for Cid {

@@ -10,6 +10,7 @@
 pub mod activity;
 pub mod actor;
 pub mod audience;
+pub mod blob;
 pub mod canonical;
 pub mod cid;
 pub mod definition;
@@ -23,4 +24,5 @@ pub mod origin;
 pub mod predicate;
 pub mod proof;
 pub mod skip;
+pub mod snapshot;
 pub mod stream;

@@ -108,7 +108,7 @@ fn number(out: &mut Vec<u8>, number: &Number) -> Result<(), CanonicalError> {
 }
 
 /// A string with the escapes of section 3.2.2.2 and no others.
-pub(super) fn string(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     // Without an early end: so the compiler looks at many bytes at a time, and most strings have nothing to escape.
     if text

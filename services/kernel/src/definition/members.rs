@@ -94,6 +94,15 @@ impl<'a> Members<'a> {
         }
     }
 
+    /// A list of names.
+    pub(super) fn names(&self, key: &str) -> Result<Vec<String>, DefinitionError> {
+        let name = |value: &Value| value.as_str().filter(|text| is_name(text)).map(str::to_owned);
+        let names = self.list(key)?.into_iter().flatten().map(name);
+        names
+            .collect::<Option<_>>()
+            .ok_or_else(|| self.error(key, "has something that is no name"))
+    }
+
     fn typed<T>(
         &self,
         key: &str,

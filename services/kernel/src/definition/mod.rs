@@ -15,6 +15,7 @@ mod named;
 mod objects;
 mod projection_record;
 mod read;
+mod rules;
 mod schema;
 mod type_record;
 mod vocabulary;
@@ -26,11 +27,12 @@ pub use field::{Field, FieldType};
 pub use format::Format;
 pub use named::MAX_RECORD;
 pub use objects::{MAX_OBJECTS, objects, type_cid, type_cids};
-pub use projection_record::{OF_ENTRIES, OF_ROWS, ProjectionRecord};
-pub use read::{DefinitionError, Kind};
+pub use projection_record::{Body, Declared, OF_ENTRIES, OF_ROWS, ProjectionRecord, is_native};
+pub use read::{DEFINES, DefinitionError, Kind};
+pub use rules::{Derives, MAX_RULES, RelationRule};
 pub use schema::{Refinement, Schema};
 pub use type_record::{InstanceType, MAX_CHAIN, SubtypeLink, TYPE_DOC, TypeRecord, VerbRecord};
-pub use vocabulary::is_activitystreams;
+pub use vocabulary::{is_activitystreams, is_name};
 
 use crate::cid::Cid;
 

@@ -4,6 +4,9 @@ use std::fmt;
 
 use crate::canonical::CanonicalError;
 
+/// What an entry's `remarks` say where what it defines took effect.
+pub const DEFINES: &str = "defines";
+
 /// A record that does not hold, by the key that is wrong: `fields[2].maxLength`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{key}` {problem}")]

@@ -174,11 +174,15 @@ fn a_projection_is_a_keyed_fold_in_the_profile() {
     let Definition::Projection(record) = complete(Kind::Projection, endorsements.clone()).unwrap() else {
         panic!()
     };
+    let Body::Declared(declared) = record.body() else {
+        panic!()
+    };
     assert_eq!(
-        (record.name(), record.verbs(), record.types()),
+        (record.name(), &declared.verbs[..], &declared.types[..]),
         ("endorsements", &["Endorse".to_owned()][..], &[][..])
     );
-    assert_eq!(record.seed(), &json!({"count": 0}));
+    assert_eq!(declared.seed, json!({"count": 0}));
+    assert_eq!(ProjectionRecord::parse(record.canonical()).unwrap(), record);
     let activity = json!({"object": "https://a.example/1"});
     let bindings = [
         &activity,
@@ -187,11 +191,11 @@ fn a_projection_is_a_keyed_fold_in_the_profile() {
         &json!("https://a.example/1"),
     ];
     assert_eq!(
-        record.fold().evaluate(&bindings, 1000).value,
+        declared.fold.evaluate(&bindings, 1000).value,
         Ok(json!({"count": 2}))
     );
     assert_eq!(
-        record.key().evaluate(&bindings, 1000).value,
+        declared.key.evaluate(&bindings, 1000).value,
         Ok(activity["object"].clone())
     );
     for (key, value, refused) in [
@@ -206,10 +210,38 @@ fn a_projection_is_a_keyed_fold_in_the_profile() {
         ("fold", json!(1), "fold"),
         ("seed", json!(vec![0; 300]), "seed"),
         ("profile", json!("cel"), "profile"),
+        ("rules", json!([{"relation": "tag"}]), "rules[0]"),
     ] {
         let mut broken = endorsements.clone();
         broken[key] = value;
         assert_eq!(complete(Kind::Projection, broken).unwrap_err().key, refused);
+    }
+}
+
+#[test]
+fn what_the_domain_goes_by_is_folded_by_code_alone() {
+    let native = json!({"name": "followers", "fold": {"native": 1}});
+    let Definition::Projection(record) = complete(Kind::Projection, native).unwrap() else {
+        panic!()
+    };
+    assert!(matches!(record.body(), Body::Native(1)));
+    for (broken, key) in [
+        (json!({"name": "followers", "fold": {"native": 2}}), "fold.native"),
+        (json!({"name": "followers", "fold": {}}), "fold.native"),
+        (
+            json!({"name": "endorsements", "fold": {"native": 1}}),
+            "fold.native",
+        ),
+        (
+            json!({"name": "followers", "key": "'a'", "fold": {"native": 1}}),
+            "key",
+        ),
+        (
+            json!({"name": "followers", "on": {}, "key": "'a'", "fold": "state"}),
+            "fold",
+        ),
+    ] {
+        assert_eq!(complete(Kind::Projection, broken).unwrap_err().key, key);
     }
 }
 

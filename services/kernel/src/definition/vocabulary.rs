@@ -65,7 +65,8 @@ pub fn is_activitystreams(name: &str) -> bool {
 }
 
 /// A name of a record or a field: 1 to 64 letters, digits, `_` or `-`, a letter first.
-pub(super) fn is_name(text: &str) -> bool {
+#[must_use]
+pub fn is_name(text: &str) -> bool {
     let begins = text.starts_with(|first: char| first.is_ascii_alphabetic());
     let goes_on = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-');
     begins && text.chars().all(goes_on) && text.len() <= 64

@@ -22,7 +22,7 @@ mod syntax;
 mod value;
 
 pub use failure::{Failure, Invalid, Refusal};
-pub use program::{Decided, Evaluated, Program, Verdict};
+pub use program::{Binding, Decided, Evaluated, Program, Verdict};
 pub use scope::{Field, Scope};
 
 /// The profile's name. Another grammar, another meaning or another cost is another name.

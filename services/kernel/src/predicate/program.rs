@@ -21,6 +21,20 @@ pub struct Program {
     bound: Option<u64>,
 }
 
+/// What a variable stands for.
+#[derive(Debug, Clone, Copy)]
+pub enum Binding<'v> {
+    Json(&'v Json),
+    /// The members of an object.
+    Object(&'v Map<String, Json>),
+}
+
+impl<'v> From<&'v Json> for Binding<'v> {
+    fn from(json: &'v Json) -> Self {
+        Self::Json(json)
+    }
+}
+
 /// What a predicate says of its values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verdict {
@@ -76,9 +90,8 @@ impl Program {
 
     /// Asks the predicate. `bindings` are the values of the scope's variables in their order; `budget` is in units.
     #[must_use]
-    pub fn decide(&self, bindings: &[&Json], budget: u64) -> Decided {
-        let values: Vec<_> = bindings.iter().map(|json| Value::from(*json)).collect();
-        self.decided(&values, budget)
+    pub fn decide<'v, B: Into<Binding<'v>> + Copy>(&'v self, bindings: &[B], budget: u64) -> Decided {
+        self.decided(&values(bindings), budget)
     }
 
     /// Asks a predicate with the one variable, of an object's members.
@@ -101,8 +114,8 @@ impl Program {
     /// Evaluates to JSON; timestamps become RFC 3339 texts in UTC. Besides what [`decide`](Self::decide) costs, the
     /// result costs what it weighs.
     #[must_use]
-    pub fn evaluate(&self, bindings: &[&Json], budget: u64) -> Evaluated {
-        let values: Vec<_> = bindings.iter().map(|json| Value::from(*json)).collect();
+    pub fn evaluate<'v, B: Into<Binding<'v>> + Copy>(&'v self, bindings: &[B], budget: u64) -> Evaluated {
+        let values = values(bindings);
         let mut evaluation = Evaluation::new(&values, budget);
         let value = evaluation
             .value(&self.root)
@@ -110,4 +123,12 @@ impl Program {
         let cost = evaluation.fuel.spent();
         Evaluated { value, cost }
     }
+}
+
+fn values<'v, B: Into<Binding<'v>> + Copy>(bindings: &[B]) -> Vec<Value<'v>> {
+    let value = |binding: &B| match (*binding).into() {
+        Binding::Json(json) => Value::from(json),
+        Binding::Object(members) => Value::from(members),
+    };
+    bindings.iter().map(value).collect()
 }
