@@ -69,6 +69,8 @@ codes! {
     AlreadyExists = "already_exists", CONFLICT, AlreadyExists;
     /// The body is larger than is read.
     TooLarge = "too_large", PAYLOAD_TOO_LARGE, OutOfRange;
+    /// The bytes that are asked for lie beyond the end.
+    RangeNotSatisfiable = "range_not_satisfiable", RANGE_NOT_SATISFIABLE, OutOfRange;
     /// The media type is not one that is read here.
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, InvalidArgument;
     /// The body took too long to arrive.
@@ -79,6 +81,8 @@ codes! {
     TypeFetchDisabled = "type_fetch_disabled", UNPROCESSABLE_ENTITY, FailedPrecondition;
     /// The object does not fit its type.
     SchemaRefused = "schema_refused", UNPROCESSABLE_ENTITY, FailedPrecondition;
+    /// More edges follow from a projection's rules than are kept.
+    RelationsTooLarge = "relations_too_large", UNPROCESSABLE_ENTITY, FailedPrecondition;
     /// Too many requests; `Retry-After` says when.
     RateLimited = "rate_limited", TOO_MANY_REQUESTS, ResourceExhausted;
     /// The origin has used up what is stored for domains that nobody here follows. Waiting does not change it.
@@ -87,6 +91,10 @@ codes! {
     FetchFailed = "fetch_failed", SERVICE_UNAVAILABLE, Unavailable;
     /// Another service of this domain is away.
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, Unavailable;
+    /// What is stored is not what was put there: its bytes do not hash to its name.
+    Damaged = "damaged", INTERNAL_SERVER_ERROR, DataLoss;
+    /// The domain has no place for blobs.
+    NoBlobStore = "no_blob_store", NOT_IMPLEMENTED, Unimplemented;
     /// A fault of ours.
     Internal = "internal", INTERNAL_SERVER_ERROR, Internal;
 }

@@ -89,6 +89,8 @@ where
         .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
         .initial_connection_window_size(CONNECTION_WINDOW)
         .tcp_nodelay(true)
+        // Some services can be read as JSON too.
+        .accept_http1(true)
         .add_routes(routes);
     let stopped = stop.cancelled_owned();
     match tls {

@@ -16,6 +16,7 @@ pub mod grpc;
 pub mod health;
 pub mod keyring;
 pub mod metrics;
+pub mod problem;
 pub mod serve;
 pub mod shutdown;
 pub mod telemetry;

@@ -2,11 +2,18 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use axum::{
+    Router,
+    body::Body,
+    middleware::{self, Next},
+    response::IntoResponse as _,
+};
 use subtle::ConstantTimeEq as _;
 use tonic::{Request, Status, metadata::MetadataValue, service::Interceptor};
 
 use crate::{
     code::{Code, Refusal},
+    problem::Problem,
     telemetry,
 };
 
@@ -76,6 +83,12 @@ impl Tokens {
         self.0.get(&role).map(String::as_str)
     }
 
+    /// The role whose token stands in an `Authorization` header, `Bearer …`.
+    #[must_use]
+    pub fn bearer(&self, header: Option<&str>) -> Option<Role> {
+        self.role(header?.strip_prefix("Bearer ")?)
+    }
+
     fn role(&self, presented: &str) -> Option<Role> {
         self.0
             .iter()
@@ -126,15 +139,34 @@ impl Interceptor for Credentials {
 #[derive(Debug, Clone)]
 pub struct Guard(pub Tokens);
 
+impl Guard {
+    /// The same in front of HTTP.
+    pub fn over(self, router: Router) -> Router {
+        let check = move |request: http::Request<Body>, next: Next| {
+            let presented = request.headers().get(http::header::AUTHORIZATION);
+            let role = self.0.bearer(presented.and_then(|value| value.to_str().ok()));
+            async move {
+                match role {
+                    Some(_) => next.run(request).await,
+                    None => Problem::from(unknown()).into_response(),
+                }
+            }
+        };
+        router.layer(middleware::from_fn(check))
+    }
+}
+
+fn unknown() -> Refusal {
+    Refusal::new(Code::Unauthenticated, "a role's token is needed")
+}
+
 impl Interceptor for Guard {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        let role = request
-            .metadata()
-            .get("authorization")
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.strip_prefix("Bearer "))
-            .and_then(|token| self.0.role(token))
-            .ok_or_else(|| Refusal::new(Code::Unauthenticated, "a role's token is needed"))?;
+        let presented = request.metadata().get("authorization");
+        let role = self
+            .0
+            .bearer(presented.and_then(|value| value.to_str().ok()))
+            .ok_or_else(unknown)?;
         request.extensions_mut().insert(role);
         Ok(request)
     }
@@ -145,11 +177,7 @@ impl Interceptor for Guard {
 /// # Errors
 /// [`Code::Unauthenticated`] where no guard stands before the handler.
 pub fn role<T>(request: &Request<T>) -> Result<Role, Refusal> {
-    request
-        .extensions()
-        .get::<Role>()
-        .copied()
-        .ok_or_else(|| Refusal::new(Code::Unauthenticated, "a role's token is needed"))
+    request.extensions().get::<Role>().copied().ok_or_else(unknown)
 }
 
 /// The caller's trace context, empty where it sent none.

@@ -69,6 +69,11 @@ pub struct Answer {
     pub body: Bytes,
 }
 
+/// Makes ring what every TLS connection of the process is secured by, unless the process has chosen another.
+pub fn choose_tls_provider() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
 /// The guarded client. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Fetcher {
@@ -82,12 +87,13 @@ impl Fetcher {
     /// # Errors
     /// Where the TLS roots of this machine cannot be read.
     pub fn new(policy: Policy) -> Result<Self, reqwest::Error> {
-        // The process may have chosen a provider before; either way there is one now.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        choose_tls_provider();
         let policy = Arc::new(policy);
         let client = Client::builder()
             .user_agent(concat!("fed-sx/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
+            // Also where another crate of the process has HTTP/2 built in.
+            .http1_only()
             // A proxy would resolve names itself, past the guard.
             .no_proxy()
             .connect_timeout(CONNECT_TIMEOUT)

@@ -28,6 +28,11 @@ pub const MAX_MESSAGE: usize = 64 << 20;
 /// A channel that carries a role's token.
 pub type Authorised = InterceptedService<Channel, Credentials>;
 
+/// The extension of a request whose messages stream: it is not held in memory to be sent again, and so goes to one replica
+/// alone. Its caller repeats it where it fails.
+#[derive(Debug, Clone, Copy)]
+pub struct Streamed;
+
 /// The way to a service, however many replicas it has. Cheap to clone.
 #[derive(Clone)]
 pub struct Channel(Way);

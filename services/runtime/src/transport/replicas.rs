@@ -22,7 +22,7 @@ use tokio::sync::Notify;
 use tonic::{Status, body::Body, transport::Endpoint};
 
 use super::{
-    ClientTls, TlsError,
+    ClientTls, Streamed, TlsError,
     member::{Member, Reply},
 };
 
@@ -91,8 +91,11 @@ impl Replicas {
     }
 
     pub(super) async fn call(&self, request: Request<Body>) -> Result<Response<Body>, tower::BoxError> {
+        if request.extensions().get::<Streamed>().is_some() {
+            return self.call_once(request).await;
+        }
         let (parts, body) = request.into_parts();
-        // One message: requests of this project's calls do not stream.
+        // One message: it can be sent again.
         let body = body.collect().await?.to_bytes();
         let mut last = None;
         for member in self.0.in_turn().await {
@@ -108,7 +111,26 @@ impl Replicas {
                 }
             }
         }
-        Err(last.unwrap_or_else(|| Status::unavailable(format!("{self:?} has no address")).into()))
+        Err(last.unwrap_or_else(|| self.nowhere()))
+    }
+
+    /// Sends a request that cannot be sent again.
+    async fn call_once(&self, request: Request<Body>) -> Result<Response<Body>, tower::BoxError> {
+        let members = self.0.in_turn().await;
+        let Some(member) = members.first() else {
+            return Err(self.nowhere());
+        };
+        match member.call(request).await {
+            Reply::Answered(response) => Ok(response),
+            Reply::NotSent(error) | Reply::Lost(error) => {
+                self.0.stale.notify_one();
+                Err(error)
+            }
+        }
+    }
+
+    fn nowhere(&self) -> tower::BoxError {
+        Status::unavailable(format!("{self:?} has no address")).into()
     }
 }
 
