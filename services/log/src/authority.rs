@@ -8,6 +8,9 @@ use fedsx_runtime::{
 
 use crate::store::KEY_SPACE;
 
+/// Which snapshots of views are kept.
+const SNAPSHOT_SPACE: &str = fedsx_kernel::snapshot::SPACE;
+
 /// Spaces that begin so belong to the gateway: what it knows about peers.
 const PEER_SPACES: &str = "peer";
 /// What delivery remembers beside its ledger, so that a ledger that was lost is told from a new one.
@@ -22,6 +25,9 @@ pub enum Action<'a> {
     WriteKv { space: &'a str },
     KeepPeerType,
     EvictPeerType,
+    PutBlob,
+    GetBlob,
+    DropBlob,
 }
 
 /// Admits an action.
@@ -39,6 +45,9 @@ pub fn check(role: Role, action: Action<'_>) -> Result<(), Refusal> {
         Action::WriteKv { space } => format!("write the kv space {space:?}"),
         Action::KeepPeerType => "keep a peer's type".to_owned(),
         Action::EvictPeerType => "evict a peer's type".to_owned(),
+        Action::PutBlob => "put a blob".to_owned(),
+        Action::GetBlob => "get a blob".to_owned(),
+        Action::DropBlob => "drop a blob".to_owned(),
     };
     Err(Refusal::new(
         Code::Forbidden,
@@ -62,9 +71,17 @@ fn allows(role: Role, action: Action<'_>) -> bool {
         Action::WriteKv { space: KEY_SPACE } => false,
         Action::WriteKv { space } if space.starts_with(PEER_SPACES) => role == Gateway,
         Action::WriteKv { space: LEDGER_SPACE } => role == Delivery,
+        Action::WriteKv {
+            space: SNAPSHOT_SPACE,
+        } => matches!(role, Projection | Operator),
         Action::WriteKv { .. } => matches!(role, Projection | Site | Operator),
         Action::KeepPeerType => matches!(role, Gateway | Operator),
         Action::EvictPeerType => role == Operator,
+        // The gateway, which strangers reach, shows blobs and stores none.
+        Action::PutBlob => matches!(role, Projection | Site | Operator),
+        Action::GetBlob => matches!(role, Gateway | Projection | Site | Operator),
+        // What snapshots are kept no longer.
+        Action::DropBlob => matches!(role, Projection | Operator),
     }
 }
 
@@ -79,7 +96,7 @@ mod tests {
         let outbox = Stream::Outbox("https://blog.example/actors/alice".to_owned());
         let inbox = Stream::Inbox("https://events.example/actors/bob".to_owned());
         let flow = Stream::Flow("1".to_owned());
-        let table: [(Action<'_>, &[Role]); 13] = [
+        let table: [(Action<'_>, &[Role]); 17] = [
             (Action::Append(&outbox), &[]),
             (Action::Append(&inbox), &[Gateway]),
             (Action::Append(&flow), &[Projection, Delivery]),
@@ -93,9 +110,13 @@ mod tests {
             (Action::WriteKv { space: "key" }, &[]),
             (Action::WriteKv { space: "peer-actor" }, &[Gateway]),
             (Action::WriteKv { space: "delivery" }, &[Delivery]),
+            (Action::WriteKv { space: "snapshot" }, &[Projection, Operator]),
             (Action::WriteKv { space: "stock" }, &[Projection, Site, Operator]),
             (Action::KeepPeerType, &[Gateway, Operator]),
             (Action::EvictPeerType, &[Operator]),
+            (Action::PutBlob, &[Projection, Site, Operator]),
+            (Action::GetBlob, &[Gateway, Projection, Site, Operator]),
+            (Action::DropBlob, &[Projection, Operator]),
         ];
         for (action, allowed) in table {
             for role in Role::ALL {

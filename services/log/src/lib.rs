@@ -17,6 +17,8 @@
 //! ([`store::postgres`]). Replicas know nothing of each other: the store orders their batches, and tells each, if only by
 //! being looked at, how far the others have come.
 //!
+//! Blobs, which entries name and the log does not hold, lie in a store of their own ([`blob`]).
+//!
 //! To add a backend, implement [`store::Store`] in a folder beside `store/sqlite` and call the macro of
 //! `store/conformance` for it. To add a call, add it to the contract and a file of its name to `server/`.
 
@@ -27,6 +29,7 @@ use fedsx_proto::v1::log_server::LogServer;
 use fedsx_runtime::{Context, keyring::MasterKey, transport::MAX_MESSAGE};
 
 pub mod authority;
+pub mod blob;
 pub mod commit;
 mod head;
 pub mod keys;
@@ -42,6 +45,7 @@ pub mod store;
 mod subscribe;
 mod tail;
 
+use blob::BlobStore;
 use commit::{Committer, Writer};
 use head::Sign;
 use keys::{Entropy, Keys, SystemEntropy};
@@ -61,6 +65,8 @@ pub struct Settings {
     pub tuning: Tuning,
     /// Whether an object whose type cannot be resolved is refused.
     pub strict_object_schema: bool,
+    /// Where blobs lie; none: calls about blobs are refused.
+    pub blobs: Option<BlobStore>,
 }
 
 impl Settings {
@@ -73,6 +79,7 @@ impl Settings {
             entropy: Arc::new(SystemEntropy),
             tuning: Tuning::default(),
             strict_object_schema: false,
+            blobs: None,
         }
     }
 }
@@ -175,6 +182,12 @@ async fn service(
         settings.tuning.poll,
         stop,
     ));
+    if let Some(blobs) = &settings.blobs {
+        let stop = context.shutdown.token();
+        context
+            .shutdown
+            .spawn(blob::sweep(blobs.clone(), Arc::clone(&context.clock), stop));
+    }
     let types = PeerTypes::new(Arc::clone(&store), Arc::clone(&context.clock), metrics.clone());
     Ok(LogService {
         origin: settings.origin,
@@ -183,6 +196,7 @@ async fn service(
         entropy: settings.entropy,
         registry,
         types,
+        blobs: settings.blobs,
         strict: settings.strict_object_schema,
         committer,
         news,

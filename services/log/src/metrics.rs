@@ -19,6 +19,7 @@ pub struct Metrics {
     entries: IntCounterVec,
     skipped: IntCounterVec,
     peer_types: IntCounterVec,
+    blobs: IntCounterVec,
     head: IntGauge,
 }
 
@@ -42,6 +43,10 @@ impl Metrics {
             "fedsx_log_peer_types_total",
             "Peers' types that were kept and evicted by this process",
         );
+        let blobs = Opts::new(
+            "fedsx_log_blobs_total",
+            "Blobs that were put, that existed when they were put, and that were found damaged",
+        );
         Ok(Self {
             append_seconds: registry.register(HistogramVec::new(seconds, &["call"]))?,
             refusals: registry.register(IntCounterVec::new(refusals, &["call", "code"]))?,
@@ -49,6 +54,7 @@ impl Metrics {
             entries: registry.register(IntCounterVec::new(entries, &["stream"]))?,
             skipped: registry.register(IntCounterVec::new(skipped, &["stream"]))?,
             peer_types: registry.register(IntCounterVec::new(peer_types, &["event"]))?,
+            blobs: registry.register(IntCounterVec::new(blobs, &["event"]))?,
             head: registry.register(IntGauge::new("fedsx_log_head", "The highest position of the log"))?,
         })
     }
@@ -70,6 +76,11 @@ impl Metrics {
                 self.skipped.with_label_values(&[stream]).inc();
             }
         }
+    }
+
+    /// A blob was `put`, `existed` when it was put, was found `damaged`, or was `dropped`.
+    pub fn blob(&self, event: &str) {
+        self.blobs.with_label_values(&[event]).inc();
     }
 
     /// So many peers' types were `kept` or `evicted`.

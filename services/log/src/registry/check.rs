@@ -7,7 +7,8 @@ use fedsx_kernel::{
     activity::types_of,
     cid::Cid,
     definition::{
-        self, Definition, Kind, MAX_CHAIN, MAX_OBJECTS, TypeRecord, Violation, is_activitystreams, objects,
+        self, DEFINES, Definition, Kind, MAX_CHAIN, MAX_OBJECTS, TypeRecord, Violation, is_activitystreams,
+        objects,
     },
 };
 use fedsx_runtime::code::{Code, Refusal};
@@ -139,9 +140,9 @@ impl Stages<'_> {
                 .map_err(|broken| broken.refuse(record.name()))?;
         }
         Ok(Passed {
+            remarks: vec![DEFINES],
             object: Some(Value::Object(record)),
             defines: Some(row::write(&Said::Record(definition))),
-            ..Passed::default()
         })
     }
 

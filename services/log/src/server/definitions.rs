@@ -1,14 +1,23 @@
 //! What is defined.
 
-use fedsx_proto::v1::{Definition, ListDefinitionsResponse};
+use fedsx_proto::v1::{Definition, ListDefinitionsRequest, ListDefinitionsResponse};
 use fedsx_runtime::code::Refusal;
 
 use super::LogService;
 
 /// As of now, whichever replica has defined it.
-pub(super) async fn list(log: &LogService) -> Result<ListDefinitionsResponse, Refusal> {
+pub(super) async fn list(
+    log: &LogService,
+    request: ListDefinitionsRequest,
+) -> Result<ListDefinitionsResponse, Refusal> {
     log.follow().await?;
     let registry = log.registry.get();
+    if request.known_position == Some(registry.position()) {
+        return Ok(ListDefinitionsResponse {
+            position: registry.position(),
+            ..ListDefinitionsResponse::default()
+        });
+    }
     let definition = |found: crate::registry::InEffect<'_>| Definition {
         kind: found.kind.as_str().to_owned(),
         name: found.name.to_owned(),

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use fedsx_kernel::origin::Origin;
 use fedsx_proto::v1::{
     AppendManyRequest, AppendManyResponse, AppendRequest, AppendResponse, ChangeKvRequest, ChangeKvResponse,
-    DescribeRequest, DescribeResponse, Entry, EvictPeerTypeRequest, EvictPeerTypeResponse, GetKvRequest,
-    GetKvResponse, GetRequest, GetTypeRequest, KeepPeerTypeRequest, KeepPeerTypeResponse, KnownType,
-    ListDefinitionsRequest, ListDefinitionsResponse, ListKvRequest, ListKvResponse, ListPeerTypesRequest,
-    ListPeerTypesResponse, MissingTypesRequest, MissingTypesResponse, PublishRequest, PublishResponse,
-    ReadRequest, ReadResponse, SubscribeRequest, SubscribeResponse, log_server::Log,
+    DescribeBlobRequest, DescribeBlobResponse, DescribeRequest, DescribeResponse, DropBlobRequest,
+    DropBlobResponse, Entry, EvictPeerTypeRequest, EvictPeerTypeResponse, GetBlobRequest, GetBlobResponse,
+    GetKvRequest, GetKvResponse, GetRequest, GetTypeRequest, KeepPeerTypeRequest, KeepPeerTypeResponse,
+    KnownType, ListDefinitionsRequest, ListDefinitionsResponse, ListKvRequest, ListKvResponse,
+    ListPeerTypesRequest, ListPeerTypesResponse, MissingTypesRequest, MissingTypesResponse, PublishRequest,
+    PublishResponse, PutBlobRequest, PutBlobResponse, ReadRequest, ReadResponse, SubscribeRequest,
+    SubscribeResponse, log_server::Log,
 };
 use fedsx_runtime::{
     code::{Code, Refusal},
@@ -17,14 +19,16 @@ use fedsx_runtime::{
     telemetry,
     token::{self, Role},
 };
+use futures::stream::BoxStream;
 use serde_json::{Map, Value};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 use tracing::{Instrument as _, Span};
 
 use crate::{
     Tuning,
     authority::{self, Action},
+    blob::BlobStore,
     commit::Committer,
     head::News,
     keys::{Entropy, Keys},
@@ -38,6 +42,7 @@ use crate::{
 
 mod append;
 mod append_many;
+mod blobs;
 mod definitions;
 mod kv;
 mod meta;
@@ -57,6 +62,7 @@ pub struct LogService {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) registry: Current,
     pub(crate) types: PeerTypes,
+    pub(crate) blobs: Option<BlobStore>,
     pub(crate) strict: bool,
     pub(crate) committer: Committer,
     pub(crate) news: News,
@@ -170,6 +176,7 @@ fn kv_role<T>(request: &Request<T>, space: &str) -> Result<Role, Refusal> {
 #[tonic::async_trait]
 impl Log for LogService {
     type SubscribeStream = ReceiverStream<Result<SubscribeResponse, Status>>;
+    type GetBlobStream = BoxStream<'static, Result<GetBlobResponse, Status>>;
 
     async fn describe(
         &self,
@@ -257,7 +264,9 @@ impl Log for LogService {
         request: Request<ListDefinitionsRequest>,
     ) -> Result<Response<ListDefinitionsResponse>, Status> {
         token::role(&request)?;
-        Ok(Response::new(definitions::list(self).await?))
+        Ok(Response::new(
+            definitions::list(self, request.into_inner()).await?,
+        ))
     }
 
     async fn get_type(&self, request: Request<GetTypeRequest>) -> Result<Response<KnownType>, Status> {
@@ -298,6 +307,52 @@ impl Log for LogService {
         let role = token::role(&request)?;
         Ok(Response::new(
             types::evict(self, role, request.into_inner()).await?,
+        ))
+    }
+
+    async fn put_blob(
+        &self,
+        request: Request<Streaming<PutBlobRequest>>,
+    ) -> Result<Response<PutBlobResponse>, Status> {
+        let role = token::role(&request)?;
+        let span = tracing::info_span!(
+            "fedsx.v1.Log/PutBlob",
+            otel.kind = "server",
+            rpc.system = "grpc",
+            rpc.service = "fedsx.v1.Log",
+            rpc.method = "PutBlob",
+            fedsx.role = role.as_str(),
+        );
+        telemetry::continue_trace(&span, &token::traceparent(&request));
+        let work = blobs::put(self, role, request.into_inner());
+        Ok(Response::new(work.instrument(span).await?))
+    }
+
+    async fn get_blob(
+        &self,
+        request: Request<GetBlobRequest>,
+    ) -> Result<Response<Self::GetBlobStream>, Status> {
+        let role = token::role(&request)?;
+        Ok(Response::new(blobs::get(self, role, request.into_inner()).await?))
+    }
+
+    async fn describe_blob(
+        &self,
+        request: Request<DescribeBlobRequest>,
+    ) -> Result<Response<DescribeBlobResponse>, Status> {
+        let role = token::role(&request)?;
+        Ok(Response::new(
+            blobs::describe(self, role, request.into_inner()).await?,
+        ))
+    }
+
+    async fn drop_blob(
+        &self,
+        request: Request<DropBlobRequest>,
+    ) -> Result<Response<DropBlobResponse>, Status> {
+        let role = token::role(&request)?;
+        Ok(Response::new(
+            blobs::drop(self, role, request.into_inner()).await?,
         ))
     }
 

@@ -204,7 +204,7 @@ impl Log {
     }
 
     pub(crate) async fn definitions(&self) -> ListDefinitionsResponse {
-        let request = request(Role::Site, ListDefinitionsRequest {});
+        let request = request(Role::Site, ListDefinitionsRequest::default());
         unwrap(self.service.list_definitions(request).await).unwrap()
     }
 

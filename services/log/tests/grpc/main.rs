@@ -1,9 +1,11 @@
 //! The log as other services meet it: over gRPC, with a role's token, as part of a trace.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod blobs;
+
 use std::sync::Arc;
 
-use fedsx_log::{Settings, store::sqlite};
+use fedsx_log::{Settings, blob::BlobStore, store::sqlite};
 use fedsx_proto::v1::{
     AppendManyRequest, AppendRequest, AppendResult, Entry, GetRequest, Meta, NewEntry, PublishRequest,
     ReadRequest, append_response, append_result, get_request::By, log_client::LogClient,
@@ -32,9 +34,14 @@ struct Served {
 
 impl Served {
     async fn start() -> Self {
+        Self::with(Some(BlobStore::memory())).await
+    }
+
+    async fn with(blobs: Option<BlobStore>) -> Self {
         let context = Context::default();
         let master_key = Arc::new(MasterKey::parse(&MasterKey::generate()).unwrap());
-        let settings = Settings::new("https://blog.example".parse().unwrap(), master_key);
+        let mut settings = Settings::new("https://blog.example".parse().unwrap(), master_key);
+        settings.blobs = blobs;
         let store = Arc::new(sqlite::memory().await.unwrap());
         let log = fedsx_log::start(settings, store, context.clone()).await.unwrap();
         let (memory, incoming) = transport::memory();
