@@ -15,7 +15,8 @@ use std::{
 use fedsx_kernel::{activity::Activity, origin::Origin};
 use fedsx_projection::store::{Store, postgres};
 use fedsx_proto::v1::{
-    AppendRequest, DescribeRequest, Meta, NewEntry, append_response::Outcome, log_client::LogClient,
+    AppendRequest, DescribeRequest, Meta, NewEntry, PublishRequest, append_response::Outcome,
+    log_client::LogClient,
 };
 use fedsx_runtime::{
     Context,
@@ -46,6 +47,7 @@ fn main() {
 async fn bench() {
     let logged = Database::create().await;
     let log = log(logged.url()).await;
+    define(&log).await;
     fill(&log).await;
     let head = log
         .clone()
@@ -119,6 +121,26 @@ fn create(serial: u32) -> Value {
             "proofValue": "z3sXaxjKs4M3BRicwWA9peyNPJvJqxtGsDmpt1jjoHCjgeUf71TRFz56osPSfDErszyLp5Ks1EhYSgpDaNM977Rg2",
         },
     })
+}
+
+/// The views that are code, as `core` declares them.
+async fn define(log: &LogClient<Authorised>) {
+    for name in [
+        "actors",
+        "blocks",
+        "followers",
+        "following",
+        "following_by",
+        "objects",
+    ] {
+        let record = json!({"name": name, "fold": {"native": 1}});
+        let draft = json!({"type": "DefineProjection", "object": record});
+        let request = PublishRequest {
+            draft: draft.to_string().into(),
+            ..PublishRequest::default()
+        };
+        log.clone().publish(request).await.unwrap();
+    }
 }
 
 async fn fill(log: &LogClient<Authorised>) {

@@ -1,6 +1,6 @@
 //! Views folded from the log, and what they set in motion.
 //!
-//! A view (`actors`, `followers`, `objects`, …) is a keyed fold over the log, divided into [`shard::SHARDS`] by its keys.
+//! A view (`actors`, `followers`, `endorsements`, …) is a keyed fold over the log, divided into [`shard::SHARDS`] by its keys.
 //! The process that holds a shard's lease folds it: rows and position are written in one transaction, fenced by the
 //! lease's epoch, so that any number of processes share one store and nothing is applied twice. A reaction is a cursor
 //! of the same kind, which publishes instead of folding.
@@ -10,17 +10,25 @@
 //! * `source`: read from the log once for all shards held here, in batches; what a view listens to is parsed, and what it
 //!   refers to looked up;
 //! * `shard`: the worker holds leases, folds a batch, commits it;
-//! * `views`: which rows the entry touches and what becomes of them, pure;
+//! * `views`: which rows the entry touches and what becomes of them, pure: data, or code where federation goes by it;
 //! * [`store`]: one transaction;
 //! * `progress`: whoever waits for it is told, also where another process holds the shard;
-//! * `query`: rows for whoever asks, true for the position answered with them;
+//! * `query`: rows for whoever asks, true for the position answered with them; `http`: the same as JSON;
+//! * `relations`: what follows from rows that are edges between objects;
 //! * `react`: a Follow is answered.
 //!
-//! To add a view, see `views`; to add a backend, implement [`store::Store`] in a folder beside `store/sqlite` and
+//! Which views there are follows from the log too: `roster` keeps to what the domain defines, builds what is new beside what
+//! serves, and hands the name over.
+//!
+//! Beside that, a view as a whole: `snapshot` takes it out of a store and puts it back, `verify` folds the log again and
+//! compares.
+//!
+//! To add a view, define a projection, or see `views`; to add a backend, implement [`store::Store`] in a folder beside `store/sqlite` and
 //! `store/postgres` and run `store/conformance` over it.
 
 use std::sync::Arc;
 
+use axum::Router;
 use fedsx_kernel::origin::Origin;
 use fedsx_proto::v1::{log_client, projection_server::ProjectionServer};
 use fedsx_runtime::{
@@ -31,17 +39,23 @@ use jiff::SignedDuration;
 
 mod backoff;
 mod entry;
+mod http;
 mod measure;
 mod progress;
 mod query;
 mod react;
 mod readiness;
+pub mod relations;
+pub mod roster;
+mod serving;
 pub mod shard;
 mod skips;
+pub mod snapshot;
 mod source;
 pub mod store;
 #[cfg(test)]
 mod testing;
+mod verify;
 mod views;
 
 use measure::Measures;
@@ -49,16 +63,18 @@ use progress::Progress;
 pub use query::ProjectionService;
 use react::{answers::Answers, hearing::Hearing, runner::Runner};
 use readiness::Standing;
-use shard::{ShardId, worker::Worker};
+use relations::{MAX_GRAPH, Relations};
+use roster::{Board, Part, keeper::Keeper};
+use serving::Serving;
+use shard::worker::Worker;
 use skips::Decisions;
+use snapshot::{Beginning, Snapshots, Vault};
 use source::Source;
-use store::{Group, Store, StoreError};
+use store::{Store, StoreError};
+use verify::Verifier;
 
 /// A client of the log in the role of the projection.
 pub type LogClient = log_client::LogClient<Authorised>;
-
-/// The name of the group whose workers share the views' shards.
-const VIEWS: &str = "views";
 
 /// Whose views these are, and how they are worked on.
 #[derive(Debug, Clone)]
@@ -69,6 +85,8 @@ pub struct Settings {
     pub owner: String,
     /// How long a shard may stand when its worker dies, until another has taken it over.
     pub lease_term: SignedDuration,
+    /// When snapshots are taken.
+    pub snapshots: snapshot::Policy,
 }
 
 impl Settings {
@@ -79,6 +97,7 @@ impl Settings {
             origin,
             owner: format!("{:016x}", rand::random::<u64>()),
             lease_term: SignedDuration::from_secs(15),
+            snapshots: snapshot::Policy::default(),
         }
     }
 }
@@ -92,6 +111,15 @@ pub enum StartError {
     Metrics(#[from] prometheus::Error),
 }
 
+/// The projection's two faces, over the same views.
+#[derive(Debug)]
+pub struct Served {
+    /// `fedsx/v1/projection.proto`.
+    pub grpc: ProjectionServer<ProjectionService>,
+    /// The same to read as JSON: `GET /views` and below. Who asks has been let in.
+    pub http: Router,
+}
+
 /// Starts the projection on a store. Its tasks end with `context.shutdown`. It is ready (part `views`) once the views have
 /// reached the head that the log has now; meanwhile queries are answered as far as the views are.
 ///
@@ -102,11 +130,14 @@ pub async fn start(
     store: Arc<dyn Store>,
     log: LogClient,
     context: Context,
-) -> Result<ProjectionServer<ProjectionService>, StartError> {
-    let service = service(settings, store, log, &context).await?;
-    Ok(ProjectionServer::new(service)
-        .max_decoding_message_size(MAX_MESSAGE)
-        .max_encoding_message_size(MAX_MESSAGE))
+) -> Result<Served, StartError> {
+    let service = Arc::new(service(settings, store, log, &context).await?);
+    Ok(Served {
+        http: http::router(Arc::clone(&service)),
+        grpc: ProjectionServer::from_arc(service)
+            .max_decoding_message_size(MAX_MESSAGE)
+            .max_encoding_message_size(MAX_MESSAGE),
+    })
 }
 
 /// The service without its transport.
@@ -117,14 +148,7 @@ async fn service(
     context: &Context,
 ) -> Result<ProjectionService, StartError> {
     let measures = Measures::register(&context.metrics)?;
-    let views = views::built_in(&settings.origin);
-    let names: Vec<String> = views.iter().map(|view| view.name().to_owned()).collect();
-    let group = Group {
-        name: VIEWS.to_owned(),
-        shards: names.iter().flat_map(|view| ShardId::all(view)).collect(),
-    };
-    let declared = [group.shards.clone(), react::group().shards].concat();
-    store.declare(&declared).await?;
+    store.declare(&react::group().shards).await?;
     let source = Source {
         client: log
             .max_decoding_message_size(MAX_MESSAGE)
@@ -134,35 +158,68 @@ async fn service(
         patience: settings.lease_term.unsigned_abs(),
     };
     let progress = Progress::new(store.clone());
-    let (relay, relayed) = source::relay();
-    let worker = Worker {
+    let board = Board::default();
+    let vault = Vault::new(source.client.clone());
+    let snapshots = Snapshots {
         store: store.clone(),
-        views: views.into(),
-        source: source.clone(),
-        relay,
-        group,
+        vault: vault.clone(),
+        origin: settings.origin.clone(),
+        board: board.clone(),
         owner: settings.owner.clone(),
-        term: settings.lease_term,
-        progress: progress.clone(),
-        measures: measures.clone(),
-        standing: Standing::new(context.readiness.clone()),
-        decisions: Decisions::default(),
+        policy: settings.snapshots,
+        clock: context.clock.clone(),
+        turn: Arc::default(),
     };
+    let (relay, relayed) = source::relay();
+    let worker = {
+        let (store, board, source) = (store.clone(), board.clone(), source.clone());
+        let (owner, progress, measures) = (settings.owner.clone(), progress.clone(), measures.clone());
+        move |part| Worker {
+            store: store.clone(),
+            part,
+            board: board.clone(),
+            source: source.clone(),
+            relay: None,
+            owner: owner.clone(),
+            term: settings.lease_term,
+            progress: progress.clone(),
+            measures: measures.clone(),
+            standing: None,
+            decisions: Decisions::default(),
+            beginning: Beginning::new(vault.clone()),
+        }
+    };
+    let live = Worker {
+        relay: Some(relay),
+        standing: Some(Standing::new(context.readiness.clone())),
+        ..worker(Part::Live)
+    };
+    let keeper = Keeper::new(store.clone(), source.clone(), board.clone(), worker);
+    let serving = Serving {
+        relations: Relations::new(store.clone(), MAX_GRAPH),
+        store: store.clone(),
+        board: board.clone(),
+        progress,
+    };
+    let verifier = Verifier::new(store.clone(), source.clone(), board, context.shutdown.token());
     let runner = Runner {
         answers: Answers {
-            store: store.clone(),
+            serving: serving.clone(),
             source: source.clone(),
             origin: settings.origin,
-            progress: progress.clone(),
             measures,
         },
-        store: store.clone(),
+        store,
         hearing: Hearing::new(source.clone(), relayed),
         source,
         owner: settings.owner,
         term: settings.lease_term,
     };
-    context.shutdown.spawn(worker.run(context.shutdown.token()));
+    context.shutdown.spawn(keeper.run(context.shutdown.token()));
+    context.shutdown.spawn(live.run(context.shutdown.token()));
     context.shutdown.spawn(runner.run(context.shutdown.token()));
-    Ok(ProjectionService::new(store, progress, names))
+    context
+        .shutdown
+        .spawn(snapshots.clone().run(context.shutdown.token()));
+    Ok(ProjectionService::new(serving, verifier, snapshots))
 }

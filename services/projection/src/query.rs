@@ -1,18 +1,22 @@
 //! The gRPC service: rows of the views, true for the position that is answered with them.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use fedsx_proto::v1::{
-    GetRowRequest, GetRowResponse, ListRowsRequest, ListRowsResponse, ListViewsRequest, ListViewsResponse,
-    Row, ShardState, ViewState, projection_server::Projection,
+    GetRowRequest, GetRowResponse, ListEdgesRequest, ListEdgesResponse, ListRowsRequest, ListRowsResponse,
+    ListViewsRequest, ListViewsResponse, Row, ShardState, TakeSnapshotRequest, TakeSnapshotResponse,
+    VerifyRequest, ViewState, list_edges_request, projection_server::Projection,
 };
 use fedsx_runtime::code::{Code, Refusal};
 use tonic::{Request, Response, Status};
 
 use crate::{
-    progress::{Progress, Scope},
-    shard::ShardId,
-    store::{self, Page, PageQuery, Store},
+    relations::{EdgeQuery, End},
+    roster::settle::State,
+    serving::Serving,
+    snapshot::Snapshots,
+    store::{self, PageQuery},
+    verify::{Progresses, Verifier},
 };
 
 /// How long a reader waits for a view to get where it has to be.
@@ -27,68 +31,38 @@ const MAX_PAGE_BYTES: u64 = 16 << 20;
 /// Answers `fedsx/v1/projection.proto`.
 #[derive(Debug)]
 pub struct ProjectionService {
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) progress: Progress,
-    /// Names of the views.
-    pub(crate) views: Vec<String>,
+    pub(crate) serving: Serving,
     pub(crate) patience: Duration,
+    verifier: Verifier,
+    snapshots: Snapshots,
 }
 
 impl ProjectionService {
-    pub(crate) fn new(store: Arc<dyn Store>, progress: Progress, views: Vec<String>) -> Self {
+    pub(crate) fn new(serving: Serving, verifier: Verifier, snapshots: Snapshots) -> Self {
         Self {
-            store,
-            progress,
-            views,
+            serving,
             patience: PATIENCE,
+            verifier,
+            snapshots,
         }
     }
 
-    /// A view that is misspelt must not pass for one without such a row.
-    fn check(&self, view: &str) -> Result<(), Refusal> {
-        if self.views.iter().any(|known| known == view) {
-            return Ok(());
-        }
-        let known = self.views.join(", ");
-        Err(Refusal::new(
-            Code::Malformed,
-            format!("there is no view {view:?}; there are {known}"),
-        ))
-    }
-
-    async fn get(&self, request: GetRowRequest) -> Result<GetRowResponse, Refusal> {
-        self.check(&request.view)?;
-        let shard = ShardId::of(&request.view, &request.key);
-        let read = || async {
-            let (row, reach) = declared(self.store.row(&shard, &request.key).await?);
-            Ok(((row, reach.position), reach))
-        };
-        match self
-            .progress
-            .reach(Scope::Shard(&shard), request.at_least, self.patience, read)
-            .await?
-        {
+    pub(crate) async fn get(&self, request: GetRowRequest) -> Result<GetRowResponse, Refusal> {
+        let GetRowRequest { view, key, at_least } = request;
+        match self.serving.row(&view, &key, at_least, self.patience).await? {
             (Some(found), position) => Ok(GetRowResponse {
                 row: Some(row(found)),
                 position,
             }),
             (None, position) => Err(Refusal::new(
                 Code::NotFound,
-                format!("{} has no row {:?} at {position}", request.view, request.key),
+                format!("{view} has no row {key:?} at {position}"),
             )),
         }
     }
 
-    async fn list(&self, request: ListRowsRequest) -> Result<ListRowsResponse, Refusal> {
-        self.check(&request.view)?;
-        let limit = match request.limit {
-            0 => PAGE,
-            limit if limit <= MAX_PAGE => limit,
-            limit => {
-                let detail = format!("`limit` is {limit}, at most {MAX_PAGE} rows are read");
-                return Err(Refusal::new(Code::Malformed, detail));
-            }
-        };
+    pub(crate) async fn list(&self, request: ListRowsRequest) -> Result<ListRowsResponse, Refusal> {
+        let limit = limited(request.limit)?;
         let query = PageQuery {
             view: request.view,
             prefix: request.prefix,
@@ -97,16 +71,7 @@ impl ProjectionService {
             max_bytes: MAX_PAGE_BYTES,
             count: request.count,
         };
-        let read = || async {
-            let page = self.store.page(&query).await?.unwrap_or_else(empty);
-            let reach = page.reach.clone();
-            Ok((page, reach))
-        };
-        let scope = Scope::View(&query.view);
-        let page = self
-            .progress
-            .reach(scope, request.at_least, self.patience, read)
-            .await?;
+        let page = self.serving.page(&query, request.at_least, self.patience).await?;
         Ok(ListRowsResponse {
             rows: page.rows.into_iter().map(row).collect(),
             position: page.reach.position,
@@ -114,34 +79,84 @@ impl ProjectionService {
         })
     }
 
-    async fn views(&self) -> Result<ListViewsResponse, Refusal> {
-        let mut views: BTreeMap<String, Vec<ShardState>> = BTreeMap::new();
-        for shard in self.store.shards().await.map_err(|error| error.refuse())? {
-            views.entry(shard.id.view).or_default().push(ShardState {
-                shard: shard.id.shard,
-                position: shard.position,
-                epoch: shard.epoch,
-                owner: shard.owner,
-                halted: shard.halted.unwrap_or_default(),
+    pub(crate) async fn edges(&self, request: ListEdgesRequest) -> Result<ListEdgesResponse, Refusal> {
+        let limit = limited(request.limit)?;
+        let (end, name) = match request.end {
+            Some(list_edges_request::End::From(name)) => (End::From, name),
+            Some(list_edges_request::End::To(name)) => (End::To, name),
+            None => return Err(Refusal::new(Code::Malformed, "neither `from` nor `to` is set")),
+        };
+        let query = EdgeQuery {
+            relation: request.relation,
+            end,
+            name,
+            after: request.after,
+            limit: usize::try_from(limit).unwrap_or(usize::MAX),
+        };
+        let (view, at_least) = (&request.view, request.at_least);
+        let found = self.serving.edges(view, &query, at_least, self.patience).await?;
+        Ok(ListEdgesResponse {
+            edges: found.edges.into_iter().map(|edge| query.edge(edge)).collect(),
+            position: found.reach.position,
+        })
+    }
+
+    pub(crate) async fn views(&self) -> Result<ListViewsResponse, Refusal> {
+        let store = &self.serving.store;
+        let mut shards: BTreeMap<String, Vec<ShardState>> = BTreeMap::new();
+        for shard in store.shards().await.map_err(|error| error.refuse())? {
+            shards
+                .entry(shard.id.view.clone())
+                .or_default()
+                .push(state(shard));
+        }
+        let roster = self.serving.board.now();
+        let mut views = Vec::new();
+        for kept in roster.kept() {
+            let state = match kept.state {
+                State::Building => "building",
+                State::Live => "live",
+                State::Retired => continue,
+            };
+            views.push(ViewState {
+                view: kept.name.clone(),
+                id: kept.id.clone(),
+                state: state.to_owned(),
+                shards: shards.remove(&kept.id).unwrap_or_default(),
             });
         }
-        let state = |(view, shards)| ViewState { view, shards };
-        Ok(ListViewsResponse {
-            views: views.into_iter().map(state).collect(),
-        })
+        let reactions = shards.into_iter().filter(|(name, _)| name.contains('/'));
+        views.extend(reactions.map(|(name, shards)| ViewState {
+            view: name,
+            shards,
+            ..ViewState::default()
+        }));
+        views.sort_by(|one, other| (&one.view, &other.state).cmp(&(&other.view, &one.state)));
+        Ok(ListViewsResponse { views })
     }
 }
 
-/// Before its shards are declared, a view is at 0 and has no rows.
-fn declared(found: Option<(Option<store::Row>, store::Reach)>) -> (Option<store::Row>, store::Reach) {
-    found.unwrap_or_default()
+/// How long a page is that is asked for with this limit.
+fn limited(limit: u32) -> Result<u32, Refusal> {
+    match limit {
+        0 => Ok(PAGE),
+        limit if limit <= MAX_PAGE => Ok(limit),
+        limit => {
+            let detail = format!("`limit` is {limit}, at most {MAX_PAGE} rows are read");
+            Err(Refusal::new(Code::Malformed, detail))
+        }
+    }
 }
 
-fn empty() -> Page {
-    Page {
-        rows: Vec::new(),
-        reach: store::Reach::default(),
-        total: 0,
+fn state(shard: store::Shard) -> ShardState {
+    ShardState {
+        shard: shard.id.shard,
+        position: shard.position,
+        epoch: shard.epoch,
+        owner: shard.owner,
+        halted: shard.halted.unwrap_or_default(),
+        count: shard.count,
+        digest: shard.digest.0.to_vec().into(),
     }
 }
 
@@ -166,8 +181,34 @@ impl Projection for ProjectionService {
         Ok(Response::new(self.list(request.into_inner()).await?))
     }
 
+    async fn list_edges(
+        &self,
+        request: Request<ListEdgesRequest>,
+    ) -> Result<Response<ListEdgesResponse>, Status> {
+        Ok(Response::new(self.edges(request.into_inner()).await?))
+    }
+
     async fn list_views(&self, _: Request<ListViewsRequest>) -> Result<Response<ListViewsResponse>, Status> {
         Ok(Response::new(self.views().await?))
+    }
+
+    async fn take_snapshot(
+        &self,
+        request: Request<TakeSnapshotRequest>,
+    ) -> Result<Response<TakeSnapshotResponse>, Status> {
+        let kept = self.snapshots.asked(&request.into_inner().view).await?;
+        Ok(Response::new(TakeSnapshotResponse {
+            cid: kept.cid.into(),
+            position: kept.position,
+            rows: kept.rows,
+            bytes: kept.bytes,
+        }))
+    }
+
+    type VerifyStream = Progresses;
+
+    async fn verify(&self, request: Request<VerifyRequest>) -> Result<Response<Progresses>, Status> {
+        Ok(Response::new(self.verifier.listen(request.into_inner().view)))
     }
 }
 

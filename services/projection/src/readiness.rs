@@ -5,8 +5,9 @@ use std::error::Error;
 use fedsx_runtime::health::Readiness;
 
 use crate::{
+    roster::{Part, Roster},
     shard::lease::Lease,
-    store::{Group, Result, Store},
+    store::{Result, Store},
 };
 
 const PART: &str = "views";
@@ -68,20 +69,26 @@ impl Standing {
     }
 
     /// Work goes on: the store has answered.
-    pub(crate) async fn tell(&mut self, store: &dyn Store, group: &Group, leases: &[Lease]) -> Result<()> {
+    pub(crate) async fn tell(&mut self, store: &dyn Store, roster: &Roster, leases: &[Lease]) -> Result<()> {
         self.readiness.has(STORE);
         if let Some((shard, why)) = halted(leases) {
+            let shard = roster.title(shard);
             self.readiness.lacks(PART, format!("{shard} stands still: {why}"));
             return Ok(());
         }
-        if !self.caught_up && !self.reaches(store, group, leases).await? {
+        if !self.caught_up && !self.reaches(store, roster, leases).await? {
             return Ok(());
         }
         self.readiness.has(PART);
         Ok(())
     }
 
-    async fn reaches(&mut self, store: &dyn Store, group: &Group, leases: &[Lease]) -> Result<bool> {
+    async fn reaches(&mut self, store: &dyn Store, roster: &Roster, leases: &[Lease]) -> Result<bool> {
+        let group = roster.group(Part::Live);
+        if group.shards.is_empty() {
+            self.readiness.lacks(PART, "no view is declared yet");
+            return Ok(false);
+        }
         let lowest = |position: Option<u64>| position.unwrap_or(u64::MAX);
         let mut reached = lowest(leases.iter().map(|lease| lease.position).min());
         let target = self.target.unwrap_or(0);

@@ -3,11 +3,14 @@
 use fedsx_kernel::{
     activity::{Activity, ActivityError},
     cid::Cid,
+    definition::{DEFINES, Definition, Kind},
     follow::{self, Inboxes},
+    origin::Origin,
     stream::Stream,
 };
 use fedsx_proto::v1;
 use jiff::Timestamp;
+use serde_json::{Value, json};
 
 mod verb;
 
@@ -21,6 +24,8 @@ pub(crate) struct Entry {
     /// When it was appended, by the log's clock.
     pub(crate) at: Timestamp,
     pub(crate) activity: Activity,
+    /// What views that are data see of it beside the activity: [`OF_ENTRIES`](fedsx_kernel::definition::OF_ENTRIES).
+    pub(crate) about: Value,
     /// What it says about who follows whom.
     pub(crate) event: Option<follow::Event>,
     /// The trace that it belongs to; empty: none.
@@ -63,12 +68,16 @@ impl Parsed {
             return Err(Unreadable::Cid(entry.cid, activity.cid().clone()));
         }
         let meta = entry.meta.unwrap_or_default();
+        let stream = Stream::parse(&entry.stream).ok_or(Unreadable::Stream(entry.stream))?;
+        let at = Timestamp::from_microsecond(entry.appended_at_us)
+            .map_err(|_| Unreadable::Time(entry.appended_at_us))?;
+        let defines = meta.remarks.iter().any(|remark| remark == DEFINES);
         Ok(Self {
             entry: Entry {
                 position: entry.position,
-                stream: Stream::parse(&entry.stream).ok_or(Unreadable::Stream(entry.stream))?,
-                at: Timestamp::from_microsecond(entry.appended_at_us)
-                    .map_err(|_| Unreadable::Time(entry.appended_at_us))?,
+                about: about(entry.position, &stream, at, &activity, defines),
+                stream,
+                at,
                 activity,
                 event: None,
                 traceparent: meta.traceparent.clone(),
@@ -95,6 +104,33 @@ impl Parsed {
             ..self.entry
         }
     }
+}
+
+fn about(position: u64, stream: &Stream, at: Timestamp, activity: &Activity, defines: bool) -> Value {
+    let stream = match stream {
+        Stream::Outbox(_) => "outbox",
+        Stream::Inbox(_) => "inbox",
+        Stream::Flow(_) => "flow",
+        Stream::Domain => "domain",
+    };
+    let of = |id: &str| Origin::of(id).is_ok_and(|origin| origin == *activity.origin());
+    json!({
+        "position": position,
+        "cid": activity.cid().as_str(),
+        "stream": stream,
+        "at": at.to_string(),
+        "public": activity.is_public(),
+        "object": activity.object_id(),
+        "owns": activity.object_id().is_some_and(of),
+        "defines": defines.then(|| defined(activity)).flatten(),
+    })
+}
+
+/// The CID of the record that an activity defines.
+fn defined(activity: &Activity) -> Option<String> {
+    let kind = Kind::of_verb(activity.verb())?;
+    let record = activity.document().get("object")?.as_object()?;
+    Some(Definition::read(kind, record).ok()?.cid().to_string())
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Reads what the decision about a Follow needs, and publishes the answer.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use fedsx_kernel::origin::Origin;
 use fedsx_proto::v1::{PublishRequest, publish_response::Outcome};
@@ -19,10 +19,8 @@ use super::{
 use crate::{
     entry::Entry,
     measure::Measures,
-    progress::{Progress, Scope},
-    shard::ShardId,
+    serving::Serving,
     source::{self, Source, SourceError},
-    store::Store,
     views::{actors, followers},
 };
 
@@ -34,10 +32,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Answers Follows.
 #[derive(Debug)]
 pub(crate) struct Answers {
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) serving: Serving,
     pub(crate) source: Source,
     pub(crate) origin: Origin,
-    pub(crate) progress: Progress,
     pub(crate) measures: Measures,
 }
 
@@ -82,15 +79,9 @@ impl Answers {
         key: &str,
         at_least: u64,
     ) -> Result<Option<T>, ReactError> {
-        let shard = ShardId::of(view, key);
-        let read = || async { Ok(self.store.row(&shard, key).await?.unwrap_or_default()) };
-        let row = self
-            .progress
-            .reach(Scope::Shard(&shard), at_least, PATIENCE, read)
-            .await;
-        let decoded = row
-            .map_err(ReactError::Views)?
-            .map(|row| serde_json::from_slice(&row.value));
+        let row = self.serving.row(view, key, at_least, PATIENCE).await;
+        let (row, _) = row.map_err(ReactError::Views)?;
+        let decoded = row.map(|row| serde_json::from_slice(&row.value));
         decoded.transpose().map_err(|error| ReactError::Row {
             view,
             key: key.to_owned(),
@@ -137,10 +128,11 @@ mod tests {
     use super::*;
     use crate::{
         entry::Item,
-        shard::{apply, lease::Lease},
+        progress::Progress,
+        shard::{ShardId, apply, lease::Lease},
         source::Batch,
         store::Group,
-        testing::{ALICE, BASE, BOB, Story, log::TestLog, node, origin, person, views},
+        testing::{ALICE, BASE, BOB, Story, log::TestLog, node, origin, person, serving, views},
     };
 
     /// What is judged again, after a crash or a replay, is judged by all that was logged in the meantime.
@@ -152,10 +144,7 @@ mod tests {
         story.published(ALICE, json!({"type": "Reject", "object": follow.id()}));
         let (log, store) = (TestLog::new(&story), node::store().await);
         let progress = Progress::new(store.clone());
-        let shards = views()
-            .iter()
-            .flat_map(|view| ShardId::all(view.name()))
-            .collect();
+        let shards = views().iter().flat_map(|view| ShardId::all(&view.id)).collect();
         let group = Group {
             name: "views".to_owned(),
             shards,
@@ -184,10 +173,9 @@ mod tests {
         };
         let leases = fold(leases, &items[..2]).await;
         let answers = Answers {
-            store: store.clone(),
+            serving: serving(store.clone(), progress.clone()),
             source: source.clone(),
             origin: origin(),
-            progress: progress.clone(),
             measures: Measures::register(&Metrics::default()).unwrap(),
         };
         let asked = [items[1].content.as_ref().unwrap()];

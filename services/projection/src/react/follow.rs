@@ -102,10 +102,7 @@ mod tests {
 
     /// What the reaction would publish about each Follow, judged by views that have seen the whole story.
     fn answers(story: &Story) -> Vec<PublishRequest> {
-        let rows = |name: &str| {
-            let views = views::built_in(&origin());
-            story.rows(&**views.iter().find(|view| view.name() == name).unwrap())
-        };
+        let rows = |name: &str| story.rows(&*views::native(name, 1, &origin()).unwrap());
         let (actors, followers) = (rows("actors"), rows("followers"));
         let asked = story
             .entries()

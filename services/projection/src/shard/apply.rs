@@ -11,7 +11,7 @@ use crate::{
     skips::Skips,
     source::Batch,
     store::{self, Advance, Store},
-    views::View,
+    views::Projection,
 };
 
 /// Rows of peers that are folded and written at once. A peer may have more followers here than fit into memory, or into the
@@ -52,29 +52,29 @@ pub(crate) enum ApplyError {
 /// [`ApplyError`]: the leases have to be read again before anything else is applied under them.
 pub(crate) async fn apply(
     store: &dyn Store,
-    views: &[Arc<dyn View>],
+    projections: &[Arc<Projection>],
     leases: &[Lease],
     skips: &Skips,
     batch: &Batch,
 ) -> Result<Applied, ApplyError> {
-    apply_at_once(AT_ONCE, store, views, leases, skips, batch).await
+    apply_at_once(AT_ONCE, store, projections, leases, skips, batch).await
 }
 
 async fn apply_at_once(
     at_once: usize,
     store: &dyn Store,
-    views: &[Arc<dyn View>],
+    projections: &[Arc<Projection>],
     leases: &[Lease],
     skips: &Skips,
     batch: &Batch,
 ) -> Result<Applied, ApplyError> {
-    if let Some(fold) = loaded(at_once, store, views, leases, skips, batch).await? {
+    if let Some(fold) = loaded(at_once, store, projections, leases, skips, batch).await? {
         return commit(store, fold, batch).await;
     }
     let mut applied = Applied::default();
     for lease in leases {
         let lease = std::slice::from_ref(lease);
-        if let Some(fold) = loaded(usize::MAX, store, views, lease, skips, batch).await? {
+        if let Some(fold) = loaded(usize::MAX, store, projections, lease, skips, batch).await? {
             applied.add(commit(store, fold, batch).await?);
         }
     }
@@ -85,12 +85,12 @@ async fn apply_at_once(
 async fn loaded(
     at_once: usize,
     store: &dyn Store,
-    views: &[Arc<dyn View>],
+    projections: &[Arc<Projection>],
     leases: &[Lease],
     skips: &Skips,
     batch: &Batch,
 ) -> Result<Option<Fold>, ApplyError> {
-    let mut fold = Fold::new(views, leases, skips, &batch.items);
+    let mut fold = Fold::new(projections, leases, skips, &batch.items);
     let mut room = at_once;
     for (view, needed) in fold.needed() {
         let keys: Vec<&str> = needed.keys.iter().map(String::as_str).collect();

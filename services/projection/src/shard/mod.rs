@@ -69,6 +69,26 @@ impl Digest {
             .chain_update(cid.as_str());
         Self(chained.finalize().into())
     }
+
+    /// The digest that is shown so; none where it is not 64 hexadecimal digits.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut bytes = [0; 32];
+        if text.len() != 2 * bytes.len() || !text.is_ascii() {
+            return None;
+        }
+        for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+            *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+        }
+        Some(Self(bytes))
+    }
+}
+
+/// In hexadecimal digits.
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
 }
 
 #[cfg(test)]
@@ -83,6 +103,15 @@ mod tests {
             ShardId::new("actors", 0xb94d_27b9 % 8)
         );
         assert_eq!(shard_of(""), 0xe3b0_c442 % 8);
+    }
+
+    #[test]
+    fn a_digest_is_read_as_it_is_shown() {
+        let digest = Digest::default().with(1, &Cid::of_canonical(b"1"));
+        assert_eq!(Digest::parse(&digest.to_string()), Some(digest));
+        for text in ["", "ab", &"g".repeat(64), &"é".repeat(32)] {
+            assert_eq!(Digest::parse(text), None, "{text}");
+        }
     }
 
     #[test]

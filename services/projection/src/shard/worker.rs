@@ -2,8 +2,13 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
+use fedsx_kernel::definition::Kind;
+
 use jiff::SignedDuration;
-use tokio::time::{Instant, Interval, MissedTickBehavior};
+use tokio::{
+    sync::watch,
+    time::{Instant, Interval, MissedTickBehavior},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -16,10 +21,12 @@ use crate::{
     measure::Measures,
     progress::Progress,
     readiness::{Harm, Standing},
+    roster::{Board, Part, Roster},
     skips::{Decisions, Skips},
+    snapshot::Beginning,
     source::{Batch, Reader, References, Relay, Source, SourceError},
     store::{Group, Store, StoreError},
-    views::{self, View},
+    views::{self, Projection},
 };
 
 /// A worker does its best to give its leases back within this time when it ends.
@@ -52,25 +59,31 @@ impl WorkerError {
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) views: Arc<[Arc<dyn View>]>,
+    pub(crate) part: Part,
+    pub(crate) board: Board,
     pub(crate) source: Source,
-    /// Where everything goes that is read.
-    pub(crate) relay: Relay,
-    pub(crate) group: Group,
+    /// Where everything goes that is read, where anybody hears it.
+    pub(crate) relay: Option<Relay>,
     /// A name that no other worker has, now or later.
     pub(crate) owner: String,
     /// How long a shard may stand when its worker dies.
     pub(crate) term: SignedDuration,
     pub(crate) progress: Progress,
     pub(crate) measures: Measures,
-    pub(crate) standing: Standing,
+    /// None: nothing is served yet of what is built, and nobody waits for it.
+    pub(crate) standing: Option<Standing>,
     /// What operators have decided about poison.
     pub(crate) decisions: Decisions,
+    /// What shards begin with.
+    pub(crate) beginning: Beginning,
 }
 
 /// What a worker holds between two failures.
-#[derive(Default)]
 struct Held {
+    /// As it was last heard of.
+    roster: watch::Receiver<Arc<Roster>>,
+    projections: Arc<[Arc<Projection>]>,
+    group: Group,
     leases: Vec<Lease>,
     /// Shards that stand still, under the epoch in which they halted: they are tried again by whoever takes them next,
     /// a worker of a repaired version perhaps, but not by this one for ever.
@@ -84,14 +97,18 @@ impl Worker {
     /// Works until it is told to stop.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut backoff = Backoff::default();
+        let mut held = Held::new(&self.board, self.part);
         let working = async {
             loop {
-                let Err(error) = self.work(&mut backoff).await;
-                self.standing.failed(&error, error.harm());
+                let Err(error) = self.work(&mut held, &mut backoff).await;
+                match &mut self.standing {
+                    Some(standing) => standing.failed(&error, error.harm()),
+                    None => tracing::warn!(%error, "a view could not be built on; trying again"),
+                }
+                held.leave(&self.measures, self.part);
                 if matches!(error, WorkerError::Source(_)) {
                     // Others may reach it.
-                    resign(&*self.store, &self.group, &self.owner).await;
-                    self.measure(&Held::default());
+                    resign(&*self.store, &held.group, &self.owner).await;
                 }
                 tokio::time::sleep(backoff.wait()).await;
             }
@@ -102,25 +119,33 @@ impl Worker {
             () = stop.cancelled() => {}
             () = working => {}
         }
-        resign(&*self.store, &self.group, &self.owner).await;
+        held.leave(&self.measures, self.part);
+        resign(&*self.store, &held.group, &self.owner).await;
     }
 
-    async fn work(&mut self, backoff: &mut Backoff) -> Result<std::convert::Infallible, WorkerError> {
+    async fn work(
+        &mut self,
+        held: &mut Held,
+        backoff: &mut Backoff,
+    ) -> Result<std::convert::Infallible, WorkerError> {
         // Shards are not taken by who cannot read what is to be folded into them.
         self.source.head(0).await?;
         self.decisions.read(&self.source).await?;
-        let mut held = Held::default();
         let mut turns = turns(self.term);
         loop {
             tokio::select! {
                 biased;
-                _ = turns.tick() => self.hold(&mut held).await?,
+                _ = turns.tick() => self.hold(held).await?,
+                Ok(()) = held.roster.changed() => {
+                    held.regroup(&self.measures, self.part);
+                    self.hold(held).await?;
+                }
                 batch = next(&mut held.reader) => {
-                    self.apply(&mut held, &batch?).await?;
+                    self.apply(held, &batch?).await?;
                     backoff.reset();
                 }
             }
-            self.tell(&held).await?;
+            self.tell(held).await?;
         }
     }
 
@@ -128,8 +153,9 @@ impl Worker {
     async fn hold(&mut self, held: &mut Held) -> Result<(), WorkerError> {
         held.leases = self
             .store
-            .hold(&self.group, &self.owner, lasts(self.term))
+            .hold(&held.group, &self.owner, lasts(self.term))
             .await?;
+        self.begin(held).await?;
         self.progress.moved(&held.leases);
         if held.leases.iter().any(|lease| lease.halted.is_some()) {
             self.decisions.read(&self.source).await?;
@@ -137,55 +163,139 @@ impl Worker {
         }
         let lowest = held.active().map(|lease| lease.position).min();
         let unread = |lowest: u64| held.reader.as_ref().is_none_or(|reader| lowest < reader.cursor);
-        if lowest.is_some_and(unread) || self.standing.is_aimless() {
+        let aimless = self.standing.as_ref().is_some_and(Standing::is_aimless);
+        if lowest.is_some_and(unread) || aimless {
             let seen = held.leases.iter().map(|lease| lease.position).max();
             held.head = self.source.head(seen.unwrap_or(0)).await?;
-            self.standing.aim(held.head);
+            if let Some(standing) = &mut self.standing {
+                standing.aim(held.head);
+            }
         }
         held.reader = match lowest {
             None => None,
-            Some(lowest) if unread(lowest) => Some(self.read(lowest)),
+            Some(lowest) if unread(lowest) => Some(self.read(&held.projections, lowest)),
             Some(_) => held.reader.take(),
         };
         Ok(())
     }
 
-    fn read(&self, after: u64) -> Reader {
-        let interest = views::interest(&self.views);
+    /// Lets shards that stand before the first entry begin with a snapshot, where there is one.
+    async fn begin(&mut self, held: &mut Held) -> Result<(), WorkerError> {
+        let due = self.beginning.due(&held.leases);
+        if due.is_empty() {
+            return Ok(());
+        }
+        let hold = || self.store.hold(&held.group, &self.owner, lasts(self.term));
+        let renewing = async {
+            let mut turns = turns(self.term);
+            loop {
+                turns.tick().await;
+                // SQLite has one writer at a time: while it restores, nobody takes a lease either.
+                if let Err(error) = hold().await {
+                    tracing::debug!(%error, "leases are not renewed");
+                }
+            }
+        };
+        let beginning = self
+            .beginning
+            .begin(&*self.store, &self.source, &held.projections, &due);
+        let begun = tokio::select! {
+            begun = beginning => begun,
+            () = renewing => Ok(()),
+        };
+        if let Err(error) = begun {
+            self.beginning.forget(&due);
+            return Err(error.into());
+        }
+        held.leases = hold().await?;
+        Ok(())
+    }
+
+    fn read(&self, projections: &Arc<[Arc<Projection>]>, after: u64) -> Reader {
+        let interest = views::interest(projections);
         Reader::start(self.source.clone(), interest, References::LookUp, after)
     }
 
     async fn apply(&mut self, held: &mut Held, batch: &Batch) -> Result<(), WorkerError> {
         held.head = batch.head;
-        self.relay.pass(batch);
+        if let Some(relay) = &self.relay {
+            relay.pass(batch);
+        }
         let active: Vec<Lease> = held.active().cloned().collect();
-        let applied = apply::apply(&*self.store, &self.views, &active, &self.decisions.skips, batch).await?;
+        let skips = &self.decisions.skips;
+        let applied = apply::apply(&*self.store, &held.projections, &active, skips, batch).await?;
         self.measures.batch(batch);
         for (view, entries) in &applied.counts {
-            self.measures.applied(view, *entries);
+            self.measures.applied(&self.part.label(view), *entries);
         }
         held.moved(&applied);
         self.progress.moved(&held.leases);
+        // What is built may have caught up, and what is defined wants to be built.
+        if self.part != Part::Live && batch.last == batch.head || defines(batch) {
+            self.board.poke();
+        }
         Ok(())
     }
 
     async fn tell(&mut self, held: &Held) -> Result<(), WorkerError> {
-        self.measure(held);
-        self.standing
-            .tell(&*self.store, &self.group, &held.leases)
-            .await?;
-        Ok(())
-    }
-
-    fn measure(&self, held: &Held) {
-        for view in self.views.iter() {
-            let leases = held.leases.iter().filter(|lease| lease.shard.view == view.name());
-            self.measures.stand(view.name(), held.head, leases);
+        held.measure(&self.measures, self.part);
+        if let Some(standing) = &mut self.standing {
+            let roster = self.board.now();
+            standing.tell(&*self.store, &roster, &held.leases).await?;
         }
+        Ok(())
     }
 }
 
+fn defines(batch: &Batch) -> bool {
+    let entries = batch.items.iter().filter_map(|item| item.content.as_ref().ok());
+    let mut verbs = entries.map(|entry| entry.activity.verb());
+    verbs.any(|verb| verb == Kind::Projection.verb())
+}
+
 impl Held {
+    fn new(board: &Board, part: Part) -> Self {
+        let mut roster = board.subscribe();
+        let known = roster.borrow_and_update().clone();
+        Self {
+            projections: known.part(part),
+            group: known.group(part),
+            roster,
+            leases: Vec::new(),
+            halted: HashSet::new(),
+            reader: None,
+            head: 0,
+        }
+    }
+
+    /// Goes by the roster as it is now. What is read is read anew where others listen.
+    fn regroup(&mut self, measures: &Measures, part: Part) {
+        let known = self.roster.borrow_and_update().clone();
+        let group = known.group(part);
+        if group == self.group {
+            return;
+        }
+        self.leave(measures, part);
+        (self.projections, self.group) = (known.part(part), group);
+    }
+
+    /// Forgets what it holds.
+    fn leave(&mut self, measures: &Measures, part: Part) {
+        (self.leases, self.reader) = (Vec::new(), None);
+        self.halted.clear();
+        self.measure(measures, part);
+    }
+
+    fn measure(&self, measures: &Measures, part: Part) {
+        for projection in self.projections.iter() {
+            let leases = self
+                .leases
+                .iter()
+                .filter(|lease| lease.shard.view == projection.id);
+            measures.stand(&part.label(&projection.name), self.head, leases);
+        }
+    }
+
     /// The leases whose shards move.
     fn active(&self) -> impl Iterator<Item = &Lease> {
         self.leases
@@ -206,12 +316,14 @@ impl Held {
     fn moved(&mut self, applied: &Applied) {
         for advance in &applied.advances {
             if let Some(why) = &advance.halted {
-                tracing::error!(shard = %advance.shard, position = advance.position, why, "a shard stands still");
+                let shard = self.roster.borrow().title(&advance.shard);
+                tracing::error!(shard, position = advance.position, why, "a shard stands still");
                 self.halted.insert((advance.shard.clone(), advance.epoch));
             }
         }
         for shard in &applied.lost {
-            tracing::info!(%shard, "a shard has been taken over by another worker");
+            let shard = self.roster.borrow().title(shard);
+            tracing::info!(shard, "a shard has been taken over by another worker");
         }
         self.leases = apply::after(std::mem::take(&mut self.leases), applied);
     }

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use fedsx_kernel::{origin::Origin, stream::Stream};
-use fedsx_proto::v1::{self, DescribeRequest, ReadRequest, SubscribeRequest, SubscribeResponse};
+use fedsx_proto::v1::{
+    self, DescribeRequest, ListDefinitionsRequest, ListDefinitionsResponse, ReadRequest, SubscribeRequest,
+    SubscribeResponse,
+};
 use fedsx_runtime::code::{Code, Refusal};
 use tonic::Streaming;
 
@@ -110,6 +113,18 @@ impl Source {
             ..ReadRequest::default()
         };
         Ok(within(client.read(request)).await?.into_inner().entries)
+    }
+
+    /// What is defined; without the definitions, where the last of them is still at the `known` position.
+    pub(crate) async fn definitions(
+        &self,
+        known: Option<u64>,
+    ) -> Result<ListDefinitionsResponse, SourceError> {
+        let mut client = self.client.clone();
+        let request = ListDefinitionsRequest {
+            known_position: known,
+        };
+        Ok(within(client.list_definitions(request)).await?.into_inner())
     }
 
     /// The entries after a position.

@@ -5,7 +5,10 @@ use jiff::Timestamp;
 use sqlx::{ColumnIndex, Decode, Type};
 
 use super::{Reach, Result, Row, Shard, StoreError};
-use crate::shard::{Digest, ShardId};
+use crate::{
+    roster::settle::{Kept, Standing, State},
+    shard::{Digest, ShardId},
+};
 
 /// The columns of a backend's row.
 pub(super) trait Columns {
@@ -88,6 +91,44 @@ pub(super) fn seat(row: &impl Columns) -> Result<(Shard, Timestamp)> {
     let until = Timestamp::from_microsecond(row.integer("lease_until")?)
         .map_err(|_| corrupt("shard", "lease_until", &shard.id.to_string(), "is no time"))?;
     Ok((shard, until))
+}
+
+const STATES: [(&str, State); 3] = [
+    ("building", State::Building),
+    ("live", State::Live),
+    ("retired", State::Retired),
+];
+
+/// The word that a state is kept as.
+pub(super) fn word(state: State) -> &'static str {
+    STATES
+        .iter()
+        .find(|(_, known)| *known == state)
+        .map_or("", |(word, _)| word)
+}
+
+/// A row of `projection`, and how far its shards are, where it has any.
+pub(super) fn kept(row: &impl Columns) -> Result<(Kept, Option<Standing>)> {
+    let id = row.text("id")?;
+    let word = row.text("state")?;
+    let state = STATES.iter().find(|(known, _)| *known == word);
+    let state = state.ok_or_else(|| corrupt("projection", "state", &id, "is none of ours"))?;
+    let standing = match row.integer("shards")? {
+        0 => None,
+        _ => Some(Standing {
+            lowest: unsigned(row, "shard", "lowest", &id)?,
+            halted: row.integer("halted")? > 0,
+        }),
+    };
+    let kept = Kept {
+        name: row.text("name")?,
+        record: row.bytes("record")?,
+        since: unsigned(row, "projection", "since", &id)?,
+        state: state.1,
+        cohort: unsigned(row, "projection", "cohort", &id)?,
+        id,
+    };
+    Ok((kept, standing))
 }
 
 pub(super) fn unsigned(

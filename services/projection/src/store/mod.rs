@@ -1,7 +1,7 @@
 //! Where views are kept: the trait that a backend implements, and the values that pass through it.
 //!
-//! A backend keeps three tables: `shard` with the leases and how far each shard is, `member` with the workers that are
-//! alive, and `view_row` with the views. Several processes share a store. Leases expire by its clock, and every write
+//! A backend keeps four tables: `projection` with what is kept under which name, `shard` with the leases and how far each
+//! shard is, `member` with the workers that are alive, and `view_row` with the views. Several processes share a store. Leases expire by its clock, and every write
 //! is fenced by the epoch of a lease: [`Store::commit`] changes nothing of a shard that somebody else has taken.
 //!
 //! A key is a text of at most [`MAX_KEY`] bytes without NUL, a peer likewise: strangers choose them, and a database has
@@ -9,25 +9,35 @@
 //!
 //! To add a backend, implement [`Store`] in a folder beside `store/sqlite` and run `conformance` over it.
 
-use std::fmt::Debug;
+use std::{fmt::Debug, time::Duration};
 
 use async_trait::async_trait;
-use fedsx_kernel::origin::Origin;
+use fedsx_kernel::{origin::Origin, snapshot};
+use futures::stream::BoxStream;
 use jiff::SignedDuration;
+use tokio::sync::mpsc;
 
-use crate::shard::{Digest, ShardId, lease::Lease};
+use crate::{
+    roster::settle::{InEffect, Kept},
+    shard::{Digest, ShardId, lease::Lease},
+};
 
 #[cfg(test)]
 pub(crate) mod conformance;
 mod decode;
+mod pages;
 pub mod postgres;
 mod seats;
+mod settlement;
 pub mod sqlite;
 
 pub use fedsx_runtime::database::{Result, StoreError};
 
 /// Longest key. Bytes. A PostgreSQL index takes 2,704 with the view's name.
-pub const MAX_KEY: usize = 2048;
+pub const MAX_KEY: usize = snapshot::MAX_KEY;
+
+/// Longest transaction: a whole view is read, or written, in one.
+pub const LONGEST: Duration = Duration::from_mins(10);
 
 /// Whether a store takes this text as a key.
 #[must_use]
@@ -68,8 +78,38 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// that stands still; none where the view was never declared.
     async fn page(&self, query: &PageQuery) -> Result<Option<Page>>;
 
+    /// Rows by the entry that changed them last and by key, those after a place; and how far the view was before they were
+    /// read. None where the view was never declared. A row that has changed while its view is read page after page comes
+    /// again, at its new place; one that was deleted never comes.
+    async fn changed(&self, view: &str, after: &Place, limit: u32) -> Result<Option<Changed>>;
+
+    /// Looks after the projections ([`settle`](crate::roster::settle::settle)): what is new gets its shards, what takes over a
+    /// name and what is done with loses its leases, and the latter its shards; all in one transaction. Answers those that are
+    /// kept then, by id.
+    async fn settle(&self, in_effect: &[InEffect]) -> Result<Vec<Kept>>;
+
+    /// Deletes at most so many rows of retired projections, then those themselves. False: there are none any more.
+    async fn sweep(&self, limit: u32) -> Result<bool>;
+
     /// Every shard there is, by view and number.
     async fn shards(&self) -> Result<Vec<Shard>>;
+
+    /// Sends every row of a view in the order of their keys' bytes, in pages of about a MiB, and answers the view's shards: all
+    /// of one moment, for as long as that takes. Nobody who writes waits for it. A database may keep old rows and logs until
+    /// the last page is sent, which is to be taken as fast as it comes, by who does not ask the store meanwhile. Ends where
+    /// nobody takes them any more; fails after [`LONGEST`].
+    async fn dump(&self, view: &str, pages: mpsc::Sender<Vec<Row>>) -> Result<Vec<Shard>>;
+
+    /// Writes the rows of a view's shards that have none, and then makes the advances, all in one transaction: whoever reads
+    /// sees the shards as they were before, or with all of this. Answers the shards that were lost ([`Store::commit`]); then,
+    /// and where a page is an error or the call is dropped, nothing of it was written. In SQLite nobody else writes meanwhile.
+    /// Fails after [`LONGEST`].
+    async fn restore(
+        &self,
+        view: &str,
+        pages: BoxStream<'_, Result<Vec<Change>>>,
+        advances: &[Advance],
+    ) -> Result<Vec<ShardId>>;
 }
 
 /// The workers that share some shards.
@@ -147,6 +187,21 @@ pub struct Page {
     pub reach: Reach,
     /// Rows of the prefix, 0 where they were not counted.
     pub total: u64,
+}
+
+/// A place among the rows of a view by position and key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    pub position: u64,
+    /// None: after every row of this position.
+    pub key: Option<String>,
+}
+
+/// Rows that have changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    pub rows: Vec<Row>,
+    pub reach: Reach,
 }
 
 /// A shard as anybody may see it.

@@ -1,7 +1,7 @@
 //! A log over a vector, with the faults that tests ask for. It seals drafts as the real one does, with one key for all.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard},
 };
@@ -9,16 +9,20 @@ use std::{
 use fedsx_kernel::{
     activity::Activity,
     actor,
+    blob::BlobCid,
+    definition::{Kind, ProjectionRecord},
     draft::{Draft, Seal},
     key::SigningKey,
 };
 use fedsx_proto::v1::{
     AppendManyRequest, AppendManyResponse, AppendRequest, AppendResponse, Appended, ChangeKvRequest,
-    ChangeKvResponse, DescribeRequest, DescribeResponse, Duplicate, Entry, EvictPeerTypeRequest,
-    EvictPeerTypeResponse, GetKvRequest, GetKvResponse, GetRequest, GetTypeRequest, KeepPeerTypeRequest,
-    KeepPeerTypeResponse, KnownType, ListDefinitionsRequest, ListDefinitionsResponse, ListKvRequest,
-    ListKvResponse, ListPeerTypesRequest, ListPeerTypesResponse, MissingTypesRequest, MissingTypesResponse,
-    PublishRequest, PublishResponse, ReadRequest, ReadResponse, SubscribeRequest, SubscribeResponse,
+    ChangeKvResponse, Definition, DescribeBlobRequest, DescribeBlobResponse, DescribeRequest,
+    DescribeResponse, DropBlobRequest, DropBlobResponse, Duplicate, Entry, EvictPeerTypeRequest,
+    EvictPeerTypeResponse, GetBlobRequest, GetBlobResponse, GetKvRequest, GetKvResponse, GetRequest,
+    GetTypeRequest, KeepPeerTypeRequest, KeepPeerTypeResponse, KnownType, KvConflict, KvItem,
+    ListDefinitionsRequest, ListDefinitionsResponse, ListKvRequest, ListKvResponse, ListPeerTypesRequest,
+    ListPeerTypesResponse, MissingTypesRequest, MissingTypesResponse, PublishRequest, PublishResponse,
+    PutBlobRequest, PutBlobResponse, ReadRequest, ReadResponse, SubscribeRequest, SubscribeResponse,
     get_request::By,
     log_client::LogClient as Client,
     log_server::{Log, LogServer},
@@ -29,12 +33,12 @@ use fedsx_runtime::{
     token::Credentials,
     transport,
 };
-use futures::{Stream, StreamExt as _, stream};
-use serde_json::Value;
+use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
+use serde_json::{Value, json};
 use tokio::sync::watch;
-use tonic::{Request, Response, Status, service::interceptor::InterceptedService};
+use tonic::{Request, Response, Status, Streaming, service::interceptor::InterceptedService};
 
-use super::{AT, Story, complete, entry, node::PATIENCE, origin};
+use super::{AT, BASE, Story, complete, entry, native_records, node::PATIENCE, origin, projection};
 use crate::{LogClient, source::Source};
 
 /// Entries of one message.
@@ -52,17 +56,24 @@ pub(crate) struct TestLog {
 #[derive(Debug, Default)]
 struct State {
     entries: Vec<Entry>,
+    /// The projections in effect, each since an entry, in order.
+    defined: Vec<(u64, ProjectionRecord)>,
     keys: HashMap<(String, String), u64>,
     published: Vec<PublishRequest>,
     refuses: Option<Code>,
     away: bool,
     subscriptions: u64,
+    kv: BTreeMap<(String, String), KvItem>,
+    blobs: BTreeMap<String, Vec<u8>>,
+    /// Blobs that were put.
+    puts: u64,
 }
 
 impl TestLog {
     pub(crate) fn new(story: &Story) -> Self {
         let state = State {
             entries: story.entries.clone(),
+            defined: native_records().into_iter().map(|record| (0, record)).collect(),
             ..State::default()
         };
         Self {
@@ -106,6 +117,22 @@ impl TestLog {
         position
     }
 
+    /// Defines a projection, as the base does.
+    pub(crate) fn define(&self, record: Value) -> u64 {
+        let record = projection(record);
+        let object: Value = serde_json::from_slice(record.canonical()).unwrap();
+        let document = complete(BASE, json!({"type": Kind::Projection.verb(), "object": object}));
+        let position = {
+            let mut state = self.lock();
+            let position = state.push(|position| entry(position, &format!("outbox/{BASE}"), &document));
+            state.defined.retain(|(_, known)| known.name() != record.name());
+            state.defined.push((position, record));
+            position
+        };
+        self.tell();
+        position
+    }
+
     pub(crate) fn head(&self) -> u64 {
         u64::try_from(self.lock().entries.len()).unwrap()
     }
@@ -123,6 +150,24 @@ impl TestLog {
     /// Neither describes itself nor takes subscriptions, or does so again.
     pub(crate) fn be_away(&self, away: bool) {
         self.lock().away = away;
+    }
+
+    /// Takes the blobs away that a test wants gone, and tells how many are left.
+    pub(crate) fn lose_blobs(&self, lost: impl Fn(&[u8]) -> bool) -> usize {
+        let mut state = self.lock();
+        state.blobs.retain(|_, bytes| !lost(bytes));
+        state.blobs.len()
+    }
+
+    /// Goes back to the first entries, as a log that was set back from a backup.
+    pub(crate) fn cut(&self, length: usize) {
+        self.lock().entries.truncate(length);
+        self.tell();
+    }
+
+    /// How many blobs were put.
+    pub(crate) fn puts(&self) -> u64 {
+        self.lock().puts
     }
 
     /// Subscriptions that were taken.
@@ -168,6 +213,11 @@ impl TestLog {
 }
 
 impl State {
+    fn blob(&self, cid: &str) -> Result<Vec<u8>, Refusal> {
+        let found = self.blobs.get(cid).cloned();
+        found.ok_or_else(|| Refusal::new(Code::NotFound, "no such blob"))
+    }
+
     fn push(&mut self, make: impl FnOnce(u64) -> Entry) -> u64 {
         let position = u64::try_from(self.entries.len()).unwrap() + 1;
         self.entries.push(make(position));
@@ -286,8 +336,26 @@ impl Log for TestLog {
         }))
     }
 
-    async fn list_definitions(&self, _: Request<ListDefinitionsRequest>) -> Answer<ListDefinitionsResponse> {
-        Err(Status::unimplemented("no view asks for definitions"))
+    async fn list_definitions(
+        &self,
+        request: Request<ListDefinitionsRequest>,
+    ) -> Answer<ListDefinitionsResponse> {
+        self.answers()?;
+        let state = self.lock();
+        let position = state.defined.last().map_or(0, |(since, _)| *since);
+        let definitions = state.defined.iter().map(|(since, record)| Definition {
+            kind: Kind::Projection.to_string(),
+            name: record.name().to_owned(),
+            cid: record.cid().to_string(),
+            body: record.canonical().to_vec().into(),
+            position: *since,
+        });
+        let known = request.into_inner().known_position == Some(position);
+        Ok(Response::new(ListDefinitionsResponse {
+            definitions: definitions.filter(|_| !known).collect(),
+            position,
+            ..ListDefinitionsResponse::default()
+        }))
     }
 
     async fn get_type(&self, _: Request<GetTypeRequest>) -> Answer<KnownType> {
@@ -310,15 +378,73 @@ impl Log for TestLog {
         Err(Status::unimplemented("no view asks for types"))
     }
 
-    async fn get_kv(&self, _: Request<GetKvRequest>) -> Answer<GetKvResponse> {
-        Err(Status::unimplemented("no view reads kv"))
+    async fn get_kv(&self, request: Request<GetKvRequest>) -> Answer<GetKvResponse> {
+        let request = request.into_inner();
+        let item = self.lock().kv.get(&(request.space, request.key)).cloned();
+        Ok(Response::new(GetKvResponse { item }))
     }
 
-    async fn list_kv(&self, _: Request<ListKvRequest>) -> Answer<ListKvResponse> {
-        Err(Status::unimplemented("no view reads kv"))
+    async fn list_kv(&self, request: Request<ListKvRequest>) -> Answer<ListKvResponse> {
+        let request = request.into_inner();
+        let state = self.lock();
+        let wanted = |item: &&KvItem| item.space == request.space && item.key > request.after;
+        let items = state.kv.values().filter(wanted).cloned().collect();
+        Ok(Response::new(ListKvResponse { items }))
     }
 
-    async fn change_kv(&self, _: Request<ChangeKvRequest>) -> Answer<ChangeKvResponse> {
-        Err(Status::unimplemented("no view writes kv"))
+    /// One change at a time, compared and set.
+    async fn change_kv(&self, request: Request<ChangeKvRequest>) -> Answer<ChangeKvResponse> {
+        let change = request.into_inner().changes.pop().unwrap();
+        let key = (change.space.clone(), change.key.clone());
+        let mut state = self.lock();
+        let version = state.kv.get(&key).map_or(0, |item| item.version);
+        if change.expected_version != Some(version) {
+            let conflict = Some(KvConflict::default());
+            return Ok(Response::new(ChangeKvResponse { conflict }));
+        }
+        let item = |value| KvItem {
+            space: change.space,
+            key: change.key,
+            version: version + 1,
+            value,
+        };
+        match change.value.map(item) {
+            Some(item) => state.kv.insert(key, item),
+            None => state.kv.remove(&key),
+        };
+        Ok(Response::new(ChangeKvResponse::default()))
+    }
+
+    async fn put_blob(&self, request: Request<Streaming<PutBlobRequest>>) -> Answer<PutBlobResponse> {
+        let pieces: Vec<PutBlobRequest> = request.into_inner().try_collect().await?;
+        let bytes: Vec<u8> = pieces.iter().flat_map(|piece| piece.data.to_vec()).collect();
+        let (cid, size) = (BlobCid::of(&bytes).to_string(), bytes.len() as u64);
+        let mut state = self.lock();
+        state.puts += 1;
+        let existed = state.blobs.insert(cid.clone(), bytes).is_some();
+        Ok(Response::new(PutBlobResponse { cid, size, existed }))
+    }
+
+    type GetBlobStream = Pin<Box<dyn Stream<Item = Result<GetBlobResponse, Status>> + Send>>;
+
+    async fn get_blob(&self, request: Request<GetBlobRequest>) -> Answer<Self::GetBlobStream> {
+        let bytes = self.lock().blob(&request.into_inner().cid)?;
+        let piece = |piece: &[u8]| {
+            Ok(GetBlobResponse {
+                data: piece.to_vec().into(),
+            })
+        };
+        let pieces: Vec<_> = bytes.chunks(1000).map(piece).collect();
+        Ok(Response::new(Box::pin(stream::iter(pieces))))
+    }
+
+    async fn describe_blob(&self, request: Request<DescribeBlobRequest>) -> Answer<DescribeBlobResponse> {
+        let size = self.lock().blob(&request.into_inner().cid)?.len() as u64;
+        Ok(Response::new(DescribeBlobResponse { size }))
+    }
+
+    async fn drop_blob(&self, request: Request<DropBlobRequest>) -> Answer<DropBlobResponse> {
+        self.lock().blobs.remove(&request.into_inner().cid);
+        Ok(Response::new(DropBlobResponse {}))
     }
 }

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use fedsx_kernel::{
     activity::{Activity, CONTEXT, cid_of},
+    definition::{Definition, Kind, ProjectionRecord},
     origin::Origin,
     stream::Stream,
 };
@@ -13,7 +14,15 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     entry::{Entry, Parsed},
-    views::{Touched, View},
+    progress::Progress,
+    relations::{MAX_GRAPH, Relations},
+    roster::{
+        Board, Roster,
+        settle::{Kept, State},
+    },
+    serving::Serving,
+    store::Store,
+    views::{Projection, Touched, View},
 };
 
 pub(crate) mod log;
@@ -180,10 +189,6 @@ pub(crate) struct Counts {
 }
 
 impl View for Counts {
-    fn name(&self) -> &str {
-        "counts"
-    }
-
     fn listens(&self, _: &Stream, _: &str) -> bool {
         true
     }
@@ -208,7 +213,79 @@ impl View for Counts {
     }
 }
 
-/// The built-in views.
-pub(crate) fn views() -> Arc<[Arc<dyn View>]> {
-    crate::views::built_in(&origin()).into()
+/// The views that are code, under ids that are their names.
+pub(crate) fn views() -> Arc<[Arc<Projection>]> {
+    let native = NATIVE.map(|name| {
+        let view = crate::views::native(name, 1, &origin()).unwrap();
+        under(name, view)
+    });
+    native.into()
+}
+
+/// A view under an id that is its name.
+pub(crate) fn under(name: &str, view: Box<dyn View>) -> Arc<Projection> {
+    Arc::new(Projection {
+        id: name.to_owned(),
+        name: name.to_owned(),
+        view,
+        rules: None,
+    })
+}
+
+/// Those, as they are read.
+pub(crate) fn serving(store: Arc<dyn Store>, progress: Progress) -> Serving {
+    Serving {
+        relations: Relations::new(store.clone(), MAX_GRAPH),
+        store,
+        board: board(),
+        progress,
+    }
+}
+
+/// A board on which they stand.
+pub(crate) fn board() -> Board {
+    let kept = |projection: &Arc<Projection>| Kept {
+        id: projection.id.clone(),
+        name: projection.name.clone(),
+        record: b"{}".to_vec(),
+        since: 0,
+        state: State::Live,
+        cohort: 0,
+    };
+    let board = Board::default();
+    board.tell(Roster::of(views().iter().map(kept).collect(), &views()));
+    board
+}
+
+/// What `core` declares of them.
+const NATIVE: [&str; 6] = [
+    "actors",
+    "blocks",
+    "followers",
+    "following",
+    "following_by",
+    "objects",
+];
+
+/// The records of the views that are code.
+pub(crate) fn native_records() -> Vec<ProjectionRecord> {
+    let record = |name: &str| projection(json!({"name": name, "fold": {"native": 1}}));
+    NATIVE.into_iter().map(record).collect()
+}
+
+/// The id of a view that is code, as a log defines it.
+pub(crate) fn native_id(name: &str) -> String {
+    let records = native_records();
+    let record = records.iter().find(|record| record.name() == name).unwrap();
+    record.cid().to_string()
+}
+
+/// A record, completed.
+pub(crate) fn projection(record: Value) -> ProjectionRecord {
+    let record = record.as_object().unwrap().clone();
+    let record = Definition::complete(Kind::Projection, record).unwrap();
+    let Definition::Projection(record) = Definition::read(Kind::Projection, &record).unwrap() else {
+        panic!("no projection")
+    };
+    record
 }

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use fedsx_proto::v1::{
-    GetRowRequest, ListRowsRequest, ListRowsResponse, ListViewsRequest, ShardState,
+    GetRowRequest, ListRowsRequest, ListRowsResponse, ListViewsRequest, ShardState, ViewState,
     projection_server::Projection as _,
 };
 use fedsx_runtime::{Context, clock::SystemClock, code::Refusal};
@@ -74,16 +74,34 @@ impl Node {
         answer.map(tonic::Response::into_inner).map_err(Refusal::from)
     }
 
-    /// The shards of a view, as `ListViews` shows them.
+    /// The shards of a view, as `ListViews` shows them, once there are any.
     pub(crate) async fn shards(&self, view: &str) -> Vec<ShardState> {
-        let views = self
-            .service
-            .list_views(Request::new(ListViewsRequest {}))
-            .await
-            .unwrap()
-            .into_inner()
-            .views;
-        views.into_iter().find(|state| state.view == view).unwrap().shards
+        let waiting = async {
+            loop {
+                let views = self.views().await;
+                if let Some(found) = views.into_iter().find(|state| state.view == view) {
+                    return found.shards;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting).await.unwrap()
+    }
+
+    /// What `ListViews` shows.
+    pub(crate) async fn views(&self) -> Vec<ViewState> {
+        let listed = self.service.list_views(Request::new(ListViewsRequest {}));
+        listed.await.unwrap().into_inner().views
+    }
+
+    /// The id of the view that serves a name.
+    pub(crate) async fn id(&self, view: &str) -> String {
+        self.shards(view).await;
+        let views = self.views().await;
+        let live = views
+            .into_iter()
+            .find(|state| state.view == view && state.state == "live");
+        live.unwrap().id
     }
 
     pub(crate) fn metrics(&self) -> String {

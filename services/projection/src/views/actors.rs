@@ -51,10 +51,6 @@ impl Actors {
 }
 
 impl View for Actors {
-    fn name(&self) -> &str {
-        NAME
-    }
-
     fn listens(&self, stream: &Stream, verb: &str) -> bool {
         matches!((stream, verb), (Stream::Outbox(_), "Create" | "Update"))
     }

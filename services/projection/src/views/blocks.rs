@@ -18,10 +18,6 @@ struct Block {
 }
 
 impl View for Blocks {
-    fn name(&self) -> &str {
-        "blocks"
-    }
-
     fn listens(&self, stream: &Stream, verb: &str) -> bool {
         matches!((stream, verb), (Stream::Domain, "Block" | "Undo"))
     }

@@ -8,7 +8,6 @@ pub(crate) const NAME: &str = "followers";
 
 pub(super) fn view(origin: Origin) -> Relations {
     Relations {
-        name: NAME,
         origin,
         local: Party::Followed,
         first: Party::Followed,

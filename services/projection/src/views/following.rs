@@ -7,7 +7,6 @@ use super::relation::{Party, Relations};
 
 pub(super) fn view(origin: Origin) -> Relations {
     Relations {
-        name: "following",
         origin,
         local: Party::Follower,
         first: Party::Follower,
@@ -16,7 +15,6 @@ pub(super) fn view(origin: Origin) -> Relations {
 
 pub(super) fn by_followed(origin: Origin) -> Relations {
     Relations {
-        name: "following_by",
         origin,
         local: Party::Follower,
         first: Party::Followed,

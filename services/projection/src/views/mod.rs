@@ -1,12 +1,19 @@
 //! Views: keyed folds over the log.
 //!
 //! A [`View`] says which rows an entry touches and what becomes of each; it never sees a store, a clock or another
-//! row. To add one, implement the trait in a file of its name here and list it in [`built_in`]: its shards start at
-//! position 0 and catch up by themselves.
+//! row. Most are data ([`declared`]): a record that a domain defines is all there is to add. Those that federation itself goes
+//! by are code: implement the trait in a file of its name here, list it in [`native`] and beside the records' reader, and
+//! declare it in the bundle `core`.
 
 use std::{fmt::Debug, sync::Arc};
 
-use fedsx_kernel::{activity::Activity, origin::Origin, stream::Stream};
+use fedsx_kernel::{
+    activity::Activity,
+    definition::{Body, Kind, ProjectionRecord, RelationRule},
+    origin::Origin,
+    predicate::Failure,
+    stream::Stream,
+};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -14,6 +21,7 @@ use crate::{entry::Entry, source::Interest};
 
 pub(crate) mod actors;
 mod blocks;
+mod declared;
 pub(crate) mod followers;
 mod following;
 mod objects;
@@ -22,8 +30,6 @@ pub(crate) mod relation;
 /// A keyed fold. The same entries in the same order must give the same rows: no clock, no randomness, nothing
 /// remembered outside of the row.
 pub(crate) trait View: Debug + Send + Sync + 'static {
-    fn name(&self) -> &str;
-
     /// Whether entries of this stream with this verb may touch rows. What no view listens to is not even parsed.
     fn listens(&self, stream: &Stream, verb: &str) -> bool;
 
@@ -66,24 +72,62 @@ pub(crate) enum FoldError {
     State(String),
     #[error("its row cannot be written: {0}")]
     Row(String),
+    #[error("`fold` fails: {0}")]
+    Fold(Failure),
 }
 
-/// The views that federation needs.
-pub(crate) fn built_in(origin: &Origin) -> Vec<Arc<dyn View>> {
-    vec![
-        Arc::new(actors::Actors::new(origin.clone())),
-        Arc::new(blocks::Blocks),
-        Arc::new(followers::view(origin.clone())),
-        Arc::new(following::view(origin.clone())),
-        Arc::new(following::by_followed(origin.clone())),
-        Arc::new(objects::Objects::new(origin.clone())),
-    ]
+/// A view under the id that its rows are kept by: the CID of the record that defines it.
+#[derive(Debug)]
+pub(crate) struct Projection {
+    pub(crate) id: String,
+    /// What readers call it.
+    pub(crate) name: String,
+    pub(crate) view: Box<dyn View>,
+    /// Where its rows are edges: what follows from them.
+    pub(crate) rules: Option<Arc<[RelationRule]>>,
 }
 
-/// What any of the views listens to.
-pub(crate) fn interest(views: &Arc<[Arc<dyn View>]>) -> Interest {
-    let views = views.clone();
-    Interest::new(move |stream, verb| views.iter().any(|view| view.listens(stream, verb)))
+impl Projection {
+    /// What a record defines; none where this version has no such fold.
+    pub(crate) fn of(record: &ProjectionRecord, origin: &Origin) -> Option<Self> {
+        let (view, rules) = match record.body() {
+            Body::Native(version) => (native(record.name(), *version, origin)?, None),
+            Body::Declared(fold) => {
+                let view: Box<dyn View> = Box::new(declared::View::new(fold.clone()));
+                (view, fold.rules.clone())
+            }
+        };
+        Some(Self {
+            id: record.cid().to_string(),
+            name: record.name().to_owned(),
+            view,
+            rules: rules.map(Arc::from),
+        })
+    }
+}
+
+/// The folds that are code.
+pub(crate) fn native(name: &str, version: u32, origin: &Origin) -> Option<Box<dyn View>> {
+    let origin = origin.clone();
+    Some(match (name, version) {
+        ("actors", 1) => Box::new(actors::Actors::new(origin)),
+        ("blocks", 1) => Box::new(blocks::Blocks),
+        ("followers", 1) => Box::new(followers::view(origin)),
+        ("following", 1) => Box::new(following::view(origin)),
+        ("following_by", 1) => Box::new(following::by_followed(origin)),
+        ("objects", 1) => Box::new(objects::Objects::new(origin)),
+        _ => return None,
+    })
+}
+
+/// What any of the views listens to, and what defines another, so that it works at once.
+pub(crate) fn interest(projections: &Arc<[Arc<Projection>]>) -> Interest {
+    let projections = projections.clone();
+    Interest::new(move |stream, verb| {
+        let mut views = projections.iter().map(|projection| &projection.view);
+        let defines = matches!(stream, Stream::Outbox(_)) && verb == Kind::Projection.verb();
+        defines || views.any(|view| view.listens(stream, verb))
+    })
 }
 
 /// Whether an id is one that this domain gives its actors.
@@ -132,9 +176,10 @@ mod tests {
         #[test]
         fn a_view_listens_to_all_that_touches_it(story in sample::story(60)) {
             for entry in story.entries() {
-                for view in testing::views().iter() {
+                for projection in testing::views().iter() {
+                    let view = &projection.view;
                     let heard = view.listens(&entry.stream, entry.activity.verb());
-                    prop_assert!(heard || view.touches(&entry) == Touched::Nothing, "{} misses {entry:?}", view.name());
+                    prop_assert!(heard || view.touches(&entry) == Touched::Nothing, "{} misses {entry:?}", projection.name);
                 }
             }
         }

@@ -33,10 +33,6 @@ impl Objects {
 }
 
 impl View for Objects {
-    fn name(&self) -> &str {
-        "objects"
-    }
-
     fn listens(&self, stream: &Stream, verb: &str) -> bool {
         matches!(
             (stream, verb),

@@ -66,7 +66,6 @@ pub(super) enum Party {
 /// A view of follows. Its keys are the ids of both parties with one space between, which no id contains.
 #[derive(Debug)]
 pub(super) struct Relations {
-    pub(super) name: &'static str,
     pub(super) origin: Origin,
     /// The party that has to be ours.
     pub(super) local: Party,
@@ -93,10 +92,6 @@ impl Relations {
 }
 
 impl View for Relations {
-    fn name(&self) -> &str {
-        self.name
-    }
-
     fn listens(&self, stream: &Stream, verb: &str) -> bool {
         match stream {
             Stream::Outbox(_) | Stream::Inbox(_) => matches!(verb, "Follow" | "Accept" | "Reject" | "Undo"),

@@ -26,6 +26,16 @@ pub(crate) const BASE: &str = "https://blog.example/";
 pub(crate) const ALICE: &str = "https://blog.example/actors/alice";
 pub(crate) const BOB: &str = "https://events.example/actors/bob";
 
+/// The views that are code, as `core` declares them.
+const VIEWS: [&str; 6] = [
+    "actors",
+    "blocks",
+    "followers",
+    "following",
+    "following_by",
+    "objects",
+];
+
 pub(crate) fn origin() -> Origin {
     "https://blog.example".parse().unwrap()
 }
@@ -61,6 +71,12 @@ impl Domain {
         for actor in [json!({"type": "Service"}), alice] {
             domain
                 .publish("", json!({"type": "Create", "object": actor}))
+                .await;
+        }
+        for name in VIEWS {
+            let record = json!({"name": name, "fold": {"native": 1}});
+            domain
+                .publish("", json!({"type": "DefineProjection", "object": record}))
                 .await;
         }
         domain

@@ -94,7 +94,7 @@ impl Replica {
             let (memory, incoming) = transport::memory();
             let service = fedsx_projection::start(settings, open.await, log, ours.clone());
             let routes = Routes::new(InterceptedService::new(
-                service.await.unwrap(),
+                service.await.unwrap().grpc,
                 Guard(tokens.clone()),
             ));
             let stop = ours.shutdown.token().cancelled_owned();

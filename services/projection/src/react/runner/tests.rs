@@ -11,7 +11,7 @@ use crate::{
         ALICE, BASE, BOB, Story,
         log::TestLog,
         node::{Mortal, Node, eventually, store},
-        origin, person,
+        origin, person, serving,
     },
 };
 
@@ -82,10 +82,9 @@ async fn nothing_is_judged_by_less_than_the_log_held_at_first() {
     let (_relay, relayed) = source::relay();
     let mut runner = Runner {
         answers: Answers {
-            store: store.clone(),
+            serving: serving(store.clone(), Progress::new(store.clone())),
             source: source.clone(),
             origin: origin(),
-            progress: Progress::new(store.clone()),
             measures: Measures::register(&Metrics::default()).unwrap(),
         },
         store,

@@ -19,10 +19,7 @@ const TERM: SignedDuration = SignedDuration::from_secs(60);
 fn group() -> Group {
     Group {
         name: "views".to_owned(),
-        shards: views()
-            .iter()
-            .flat_map(|view| ShardId::all(view.name()))
-            .collect(),
+        shards: views().iter().flat_map(|view| ShardId::all(&view.id)).collect(),
     }
 }
 
@@ -51,7 +48,7 @@ async fn everything(store: &dyn Store) -> Everything {
     let mut rows = Vec::new();
     for view in views().iter() {
         let query = PageQuery {
-            view: view.name().to_owned(),
+            view: view.id.clone(),
             prefix: String::new(),
             after: String::new(),
             limit: 10_000,
@@ -184,8 +181,8 @@ proptest! {
         let (rows, _) = block_on(one_pass(&items(&story)));
         let mut expected = Vec::new();
         for view in views().iter() {
-            let rows = story.rows(&**view).into_iter();
-            expected.extend(rows.map(|(key, value)| (view.name().to_owned(), key, value)));
+            let rows = story.rows(&*view.view).into_iter();
+            expected.extend(rows.map(|(key, value)| (view.id.clone(), key, value)));
         }
         let read = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).unwrap();
         let found: Vec<_> = rows.iter().map(|(view, key, value, _)| (view.clone(), key.clone(), read(value))).collect();

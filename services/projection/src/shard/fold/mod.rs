@@ -13,7 +13,7 @@ use crate::{
     entry::{Entry, Item},
     skips::Skips,
     store::{Advance, Row},
-    views::View,
+    views::Projection,
 };
 
 mod rows;
@@ -50,10 +50,15 @@ pub(crate) struct Folded {
 
 impl Fold {
     /// Finds out what the items touch. Halted shards take no part.
-    pub(crate) fn new(views: &[Arc<dyn View>], leases: &[Lease], skips: &Skips, items: &[Item]) -> Self {
-        let views = views
+    pub(crate) fn new(
+        projections: &[Arc<Projection>],
+        leases: &[Lease],
+        skips: &Skips,
+        items: &[Item],
+    ) -> Self {
+        let views = projections
             .iter()
-            .filter_map(|view| ViewFold::new(view, leases, skips, items));
+            .filter_map(|projection| ViewFold::new(projection, leases, skips, items));
         Self {
             views: views.collect(),
         }
@@ -63,13 +68,13 @@ impl Fold {
     pub(crate) fn needed(&self) -> Vec<(String, Needed)> {
         self.views
             .iter()
-            .map(|view| (view.name().to_owned(), view.needed()))
+            .map(|view| (view.id().to_owned(), view.needed()))
             .collect()
     }
 
     /// Takes the rows in that a store answered for [`Fold::needed`].
     pub(crate) fn load(&mut self, view: &str, rows: Vec<Row>) {
-        if let Some(fold) = self.views.iter_mut().find(|fold| fold.name() == view) {
+        if let Some(fold) = self.views.iter_mut().find(|fold| fold.id() == view) {
             fold.load(rows);
         }
     }

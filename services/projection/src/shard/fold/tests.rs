@@ -5,7 +5,7 @@ use crate::{
     entry::Unreadable,
     shard::{Digest, ShardId, shard_of},
     store,
-    testing::{BOB, Counts, Story},
+    testing::{BOB, Counts, Story, under},
 };
 
 fn leases() -> Vec<Lease> {
@@ -34,7 +34,7 @@ fn items(objects: &[&str]) -> Vec<Item> {
 }
 
 fn fold(poison: &'static str, leases: &[Lease], items: &[Item], stored: &[(&str, &str)]) -> Vec<Advance> {
-    let views: [Arc<dyn View>; 1] = [Arc::new(Counts { poison })];
+    let views = [under("counts", Box::new(Counts { poison }))];
     let mut fold = Fold::new(&views, leases, &Skips::default(), items);
     let row = |(key, value): &(&str, &str)| Row {
         key: (*key).to_owned(),
@@ -152,7 +152,7 @@ fn a_stored_row_that_is_no_json_halts_its_shard() {
 
 #[test]
 fn rows_are_needed_only_of_shards_that_are_held() {
-    let views: [Arc<dyn View>; 1] = [Arc::new(Counts { poison: "" })];
+    let views = [under("counts", Box::new(Counts { poison: "" }))];
     let held: Vec<Lease> = leases()
         .into_iter()
         .filter(|lease| lease.shard.shard == shard_of("a"))
@@ -165,7 +165,7 @@ fn rows_are_needed_only_of_shards_that_are_held() {
 
 #[test]
 fn shards_move_past_what_concerns_nobody() {
-    let views: [Arc<dyn View>; 1] = [Arc::new(Counts { poison: "" })];
+    let views = [under("counts", Box::new(Counts { poison: "" }))];
     let items = items(&["a", "b"]);
     let later = Fold::new(&views, &leases(), &Skips::default(), &items)
         .run(&items, 9)

@@ -16,13 +16,13 @@ use crate::{
     shard::{lease::Lease, shard_of},
     skips::Skips,
     store::{self, Advance, Row},
-    views::{FoldError, Touched, View},
+    views::{FoldError, Projection, Touched, View},
 };
 
 /// One view, the steps of its shards that are held, and the rows that the batch touches.
 #[derive(Debug)]
 pub(super) struct ViewFold {
-    view: Arc<dyn View>,
+    projection: Arc<Projection>,
     steps: BTreeMap<u32, Step>,
     skips: Skips,
     /// By the place of the item in the batch.
@@ -32,28 +32,38 @@ pub(super) struct ViewFold {
 
 impl ViewFold {
     /// None where no shard of the view is held.
-    pub(super) fn new(view: &Arc<dyn View>, leases: &[Lease], skips: &Skips, items: &[Item]) -> Option<Self> {
+    pub(super) fn new(
+        projection: &Arc<Projection>,
+        leases: &[Lease],
+        skips: &Skips,
+        items: &[Item],
+    ) -> Option<Self> {
         let steps: BTreeMap<u32, Step> = leases
             .iter()
-            .filter(|lease| lease.shard.view == view.name())
+            .filter(|lease| lease.shard.view == projection.id)
             .map(|lease| (lease.shard.shard, Step::new(lease.clone())))
             .collect();
         let lowest = steps.values().map(Step::from).min()?;
+        let view = &*projection.view;
         let touches = |item: &Item| match &item.content {
-            Ok(entry) if item.position > lowest => storable(&**view, view.touches(entry)),
+            Ok(entry) if item.position > lowest => storable(view, view.touches(entry)),
             _ => Touched::Nothing,
         };
         Some(Self {
             touched: items.iter().map(touches).collect(),
-            view: view.clone(),
+            projection: projection.clone(),
             steps,
             skips: skips.clone(),
             rows: Rows::default(),
         })
     }
 
-    pub(super) fn name(&self) -> &str {
-        self.view.name()
+    pub(super) fn id(&self) -> &str {
+        &self.projection.id
+    }
+
+    fn view(&self) -> &dyn View {
+        &*self.projection.view
     }
 
     pub(super) fn is_touched(&self, place: usize) -> bool {
@@ -85,7 +95,7 @@ impl ViewFold {
 
     pub(super) fn entry(&mut self, place: usize, entry: &Entry) {
         for (shard, keys) in self.by_shard(place) {
-            if self.skips.has(self.view.name(), shard, entry.position) {
+            if self.skips.has(&self.projection.id, shard, entry.position) {
                 continue;
             }
             if let Some(step) = self
@@ -93,7 +103,7 @@ impl ViewFold {
                 .get_mut(&shard)
                 .filter(|step| step.awaits(entry.position))
             {
-                match folded(&*self.view, &self.rows, keys, entry) {
+                match folded(&*self.projection.view, &self.rows, keys, entry) {
                     Ok(changes) => step.apply(entry, changes, &mut self.rows),
                     Err((key, error)) => step.halt(entry.position, format_args!("the row {key:?}: {error}")),
                 }
@@ -111,7 +121,7 @@ impl ViewFold {
             Touched::Nothing => {}
             Touched::Keys(keys) => keys.iter().for_each(touch),
             Touched::Peer(peer) => {
-                let about = |key: &&String| self.view.peer(key).as_ref() == Some(peer);
+                let about = |key: &&String| self.view().peer(key).as_ref() == Some(peer);
                 self.rows.existing().filter(about).for_each(&mut touch);
                 for shard in self.steps.keys() {
                     by_shard.entry(*shard).or_default();
@@ -124,7 +134,7 @@ impl ViewFold {
     /// No shard that has still to see the entry at this position can.
     pub(super) fn halt(&mut self, position: u64, problem: impl Display) {
         for (shard, step) in &mut self.steps {
-            if step.awaits(position) && !self.skips.has(self.view.name(), *shard, position) {
+            if step.awaits(position) && !self.skips.has(&self.projection.id, *shard, position) {
                 step.halt(position, &problem);
             }
         }
@@ -132,17 +142,17 @@ impl ViewFold {
 
     pub(super) fn applied(&self) -> (String, u64) {
         let applied = self.steps.values().map(Step::applied).sum();
-        (self.name().to_owned(), applied)
+        (self.projection.name.clone(), applied)
     }
 
     pub(super) fn finish(self, last: u64) -> Vec<Advance> {
         let Self {
-            view,
+            projection,
             steps,
             mut rows,
             ..
         } = self;
-        let advance = |step: Step| step.finish(last, &*view, &mut rows);
+        let advance = |step: Step| step.finish(last, &*projection.view, &mut rows);
         steps.into_values().filter_map(advance).collect()
     }
 }

@@ -7,6 +7,7 @@ use crate::{
     testing::{
         ALICE, BASE, BOB, Story, complete, entry,
         log::TestLog,
+        native_id,
         node::{Node, eventually, store},
         note, person,
         warnings::Warnings,
@@ -165,11 +166,11 @@ async fn poison_is_passed_over_where_an_operator_has_decided_so() {
         shards.iter().filter(|shard| !shard.halted.is_empty()).count()
     };
     eventually("halted", async || halted("actors").await == 8).await;
-    let skip = |view: &str, shards: std::ops::Range<u32>| {
-        let reason = "damaged";
-        json!({"type": "Skip", "view": view, "shards": shards.collect::<Vec<_>>(), "position": poison, "summary": reason})
+    let skip = async |view: &str, shards: std::ops::Range<u32>| {
+        let (reason, id) = ("damaged", node.id(view).await);
+        json!({"type": "Skip", "view": id, "shards": shards.collect::<Vec<_>>(), "position": poison, "summary": reason})
     };
-    log.append("domain", BASE, skip("actors", 0..5));
+    log.append("domain", BASE, skip("actors", 0..5).await);
     eventually("five go on", async || halted("actors").await == 3).await;
     assert_eq!(halted("objects").await, 8);
     for view in [
@@ -180,7 +181,7 @@ async fn poison_is_passed_over_where_an_operator_has_decided_so() {
         "following_by",
         "objects",
     ] {
-        log.append("domain", BASE, skip(view, 0..8));
+        log.append("domain", BASE, skip(view, 0..8).await);
     }
     eventually("all go on", async || halted("objects").await == 0).await;
     eventually("ready", async || node.context.readiness.lacking().is_empty()).await;
@@ -234,7 +235,8 @@ async fn write(store: &dyn Store, shard: &ShardId, key: &str, value: Option<&[u8
 async fn a_halted_shard_is_tried_again_by_who_takes_it() {
     let (log, store) = (TestLog::new(&notes(1)), store().await);
     let key = format!("{ALICE} {BOB}");
-    let damaged = ShardId::of("followers", &key);
+    let followers = native_id("followers");
+    let damaged = ShardId::of(&followers, &key);
     // What a faulty version would have written, and what repairs it.
     write(&*store, &damaged, &key, Some(b"[]")).await;
     log.append(

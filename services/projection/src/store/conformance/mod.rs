@@ -9,7 +9,9 @@ use super::{Advance, Change, Group, PageQuery, Store};
 use crate::shard::{Digest, ShardId, lease::Lease};
 
 pub(crate) mod leases;
+pub(crate) mod projections;
 pub(crate) mod reads;
+pub(crate) mod snapshots;
 pub(crate) mod writes;
 
 pub(crate) const TERM: SignedDuration = SignedDuration::from_secs(15);
@@ -53,6 +55,13 @@ macro_rules! suite {
                 large_batches_are_written_whole,
                 many_commit_and_take_turns_at_once,
             }
+            projections {
+                the_first_serve_and_a_changed_one_takes_over,
+                who_loses_its_name_writes_nothing_more,
+                what_is_retired_is_swept_and_may_come_again,
+                replicas_that_settle_at_once_agree,
+                a_view_from_before_serves_until_it_is_replaced,
+            }
             reads {
                 rows_are_found_by_key_and_by_peer,
                 rows_of_a_peer_are_those_of_the_shards_asked_for_and_no_more_than_asked_for,
@@ -63,6 +72,17 @@ macro_rules! suite {
                 what_was_never_declared_is_told_apart,
                 rows_and_position_are_of_one_moment,
                 what_is_no_key_finds_nothing,
+                changed_rows_are_read_page_by_page,
+            }
+            snapshots {
+                a_dump_has_every_row_in_the_order_of_bytes_and_the_shards_of_its_view,
+                a_dump_is_of_one_moment,
+                a_dump_that_nobody_takes_ends,
+                what_was_dumped_is_restored_with_peers_and_positions,
+                a_restoration_that_breaks_off_leaves_nothing,
+                a_restoration_that_is_dropped_leaves_nothing_and_keeps_nobody_off,
+                a_restoration_under_a_lost_lease_writes_nothing,
+                what_has_moved_is_not_restored,
             }
         }
     };

@@ -5,7 +5,7 @@ use fedsx_kernel::origin::Origin;
 use super::{Fixture, held, keys, lease_of, page, put, step};
 use crate::{
     shard::{SHARDS, ShardId, lease::Lease},
-    store::{Advance, MAX_KEY, PageQuery, Store},
+    store::{Advance, MAX_KEY, PageQuery, Place, Store},
 };
 
 /// Puts keys, each with what `change` makes of it, as the entry at position 1.
@@ -240,4 +240,47 @@ pub(crate) async fn what_is_no_key_finds_nothing(fixture: Fixture) {
         };
         assert_eq!(keys(store, &query).await, expected, "{after:?}");
     }
+}
+
+pub(crate) async fn changed_rows_are_read_page_by_page(fixture: Fixture) {
+    let beginning = Place {
+        position: 0,
+        key: None,
+    };
+    assert_eq!(fixture.store.changed("v", &beginning, 9).await.unwrap(), None);
+    let leases = held(&fixture).await;
+    let names = ["a", "b", "c", "d", "e"];
+    write(&*fixture.store, &leases, &names).await;
+    // `b` once more, by an entry that the other shards have not seen.
+    let lease = lease_of(&leases, "b");
+    let moved = Lease {
+        position: 1,
+        ..lease.clone()
+    };
+    assert_eq!(
+        fixture.store.commit(&[step(&moved, 7, &["b"])]).await.unwrap(),
+        []
+    );
+
+    let mut seen = Vec::new();
+    let mut after = beginning;
+    loop {
+        let changed = fixture.other.changed("v", &after, 2).await.unwrap().unwrap();
+        assert_eq!(changed.reach.position, 1);
+        let Some(last) = changed.rows.last() else { break };
+        after = Place {
+            position: last.position,
+            key: Some(last.key.clone()),
+        };
+        seen.extend(changed.rows.into_iter().map(|row| (row.position, row.key)));
+    }
+    let expected = [(1, "a"), (1, "c"), (1, "d"), (1, "e"), (7, "b")];
+    assert_eq!(seen, expected.map(|(position, key)| (position, key.to_owned())));
+    let since = Place {
+        position: 1,
+        key: None,
+    };
+    let rows = fixture.other.changed("v", &since, 9).await.unwrap().unwrap().rows;
+    assert_eq!(rows.iter().map(|row| row.key.as_str()).collect::<Vec<_>>(), ["b"]);
+    assert_eq!(fixture.other.changed("w", &since, 9).await.unwrap(), None);
 }

@@ -4,7 +4,8 @@
 //! rows of `member` and `view_row` are written only under these locks. So no two writers deadlock, and should one lose to
 //! somebody else's transaction, nothing of it was written and it is run again. Readers take no lock and see one moment.
 //!
-//! A commit is one statement: a process that freezes or loses its connection leaves no transaction open.
+//! A commit is one statement: a process that freezes or loses its connection leaves no transaction open. A restoration, which is
+//! many, locks the shards by its last one.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,14 +15,25 @@ use fedsx_runtime::{
     clock::Clock,
     database::{self, driver, postgres::retried},
 };
+use futures::stream::BoxStream;
 use jiff::SignedDuration;
 use sqlx::{Connection as _, PgConnection, PgPool};
+use tokio::sync::mpsc;
 
-use super::{Advance, Group, Page, PageQuery, Reach, Result, Row, Shard, Store};
-use crate::shard::{ShardId, lease::Lease};
+use super::{
+    Advance, Change, Changed, Group, LONGEST, Page, PageQuery, Place, Reach, Result, Row, Shard, Store,
+};
+use crate::{
+    roster::settle::{InEffect, Kept},
+    shard::{ShardId, lease::Lease},
+    store::settlement::Settlement,
+};
 
+mod dump;
 mod hold;
+mod projections;
 mod read;
+mod restore;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -84,6 +96,21 @@ impl Postgres {
         .await
     }
 
+    async fn settle_once(&self, in_effect: &[InEffect]) -> Result<Vec<Kept>> {
+        self.call(async |connection| {
+            let settlement = Settlement::of(&projections::standings(connection).await?, in_effect);
+            if settlement.is_empty() {
+                return Ok(settlement.kept);
+            }
+            let begun = connection.begin().await;
+            let mut transaction = begun.map_err(driver("begin to settle"))?;
+            let kept = projections::settle(&mut transaction, in_effect).await?;
+            transaction.commit().await.map_err(driver("settle"))?;
+            Ok(kept)
+        })
+        .await
+    }
+
     async fn resign_once(&self, group: &Group, owner: &str) -> Result<()> {
         self.call(async |connection| {
             let begun = connection.begin().await;
@@ -139,8 +166,37 @@ impl Store for Postgres {
             .await
     }
 
+    async fn changed(&self, view: &str, after: &Place, limit: u32) -> Result<Option<Changed>> {
+        self.call(async |connection| read::changed(connection, view, after, limit).await)
+            .await
+    }
+
+    async fn settle(&self, in_effect: &[InEffect]) -> Result<Vec<Kept>> {
+        retried(|| self.settle_once(in_effect)).await
+    }
+
+    async fn sweep(&self, limit: u32) -> Result<bool> {
+        retried(|| self.call(async |connection| projections::sweep(connection, limit).await)).await
+    }
+
     async fn shards(&self) -> Result<Vec<Shard>> {
         self.call(read::shards).await
+    }
+
+    async fn dump(&self, view: &str, pages: mpsc::Sender<Vec<Row>>) -> Result<Vec<Shard>> {
+        let dumping = async |connection: &mut PgConnection| dump::dump(connection, view, pages).await;
+        database::postgres::call(&self.pool, LONGEST, dumping).await
+    }
+
+    async fn restore(
+        &self,
+        view: &str,
+        pages: BoxStream<'_, Result<Vec<Change>>>,
+        advances: &[Advance],
+    ) -> Result<Vec<ShardId>> {
+        let restoring =
+            async |connection: &mut PgConnection| restore::restore(connection, view, pages, advances).await;
+        database::postgres::call(&self.pool, LONGEST, restoring).await
     }
 }
 

@@ -8,7 +8,7 @@ use sqlx::{PgConnection, Postgres, QueryBuilder, postgres::PgRow};
 use crate::{
     shard::{ShardId, shard_of},
     store::{
-        Page, PageQuery, Reach, Result, Row, Shard,
+        Changed, Page, PageQuery, Place, Reach, Result, Row, Shard,
         decode::{self, Columns as _},
         is_key,
     },
@@ -21,6 +21,14 @@ pub(super) const ROW: &str = "
     SELECT shard.position AS reached, shard.halted, view_row.key, view_row.position, view_row.value
     FROM shard LEFT JOIN view_row ON view_row.view = shard.view AND view_row.key = $3
     WHERE shard.view = $1 AND shard.shard = $2";
+
+const REACH: &str = "
+    SELECT position AS reached, halted FROM shard WHERE view = $1 ORDER BY position, halted IS NULL LIMIT 1";
+/// Where there is no key, every row of the position has been seen.
+pub(super) const CHANGED: &str = "
+    SELECT key, position, value FROM view_row
+    WHERE view = $1 AND position >= $2 AND (position > $2 OR key > $3)
+    ORDER BY position, key LIMIT $4";
 
 pub(super) async fn rows(connection: &mut PgConnection, view: &str, keys: &[&str]) -> Result<Vec<Row>> {
     let keys: Vec<&str> = keys.iter().copied().filter(|key| is_key(key)).collect();
@@ -136,6 +144,34 @@ fn text(text: &str) -> &str {
 fn joined(found: &PgRow) -> Result<Option<Row>> {
     let exists = found.optional_text("key")?.is_some();
     exists.then(|| decode::view_row(found)).transpose()
+}
+
+pub(super) async fn changed(
+    connection: &mut PgConnection,
+    view: &str,
+    after: &Place,
+    limit: u32,
+) -> Result<Option<Changed>> {
+    // First how far the view is: the rows may be further, never less far.
+    let reached = sqlx::query(REACH)
+        .bind(view)
+        .fetch_optional(&mut *connection)
+        .await;
+    let Some(reached) = reached.map_err(driver("read how far a view is"))? else {
+        return Ok(None);
+    };
+    let rows = sqlx::query(CHANGED)
+        .bind(view)
+        .bind(integer(after.position))
+        .bind(after.key.as_deref())
+        .bind(i64::from(limit))
+        .fetch_all(connection)
+        .await
+        .map_err(driver("read changed rows"))?;
+    Ok(Some(Changed {
+        rows: rows.iter().map(decode::view_row).collect::<Result<_>>()?,
+        reach: decode::reach(&reached, view)?,
+    }))
 }
 
 pub(super) async fn shards(connection: &mut PgConnection) -> Result<Vec<Shard>> {

@@ -9,6 +9,8 @@ use tokio::time::{Instant, timeout};
 use super::*;
 use crate::store::conformance::{self, Fixture, TERM, group, lease_of, page, step};
 
+mod restoring;
+mod upgrade;
 mod vanished;
 
 /// Far longer than anything takes that happens at all.
@@ -257,6 +259,8 @@ async fn every_statement_goes_by_an_index() {
         (read::ROWS, "'v', ARRAY['a', 'b']"),
         (read::ROWS_OF_PEER, "'v', 'https://7'"),
         (read::ROW, "'v', 1, 'a'"),
+        (read::CHANGED, "'v', 29000, 'a', 100"),
+        (read::CHANGED, "'v', 0, NULL, 100"),
         (pages.as_str(), within),
         (to_the_end.as_str(), "'v', 'v', '', 'p/11', 9, 'v', '', 1000"),
         (

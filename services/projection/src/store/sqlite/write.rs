@@ -87,6 +87,20 @@ async fn move_shards(connection: &mut SqliteConnection, advances: &[Advance]) ->
 }
 
 async fn put(connection: &mut SqliteConnection, changes: &[(&str, &Change)]) -> Result<()> {
+    let mut query = insertion(changes);
+    query.push(
+        " ON CONFLICT (view, key) DO UPDATE
+          SET peer = excluded.peer, position = excluded.position, value = excluded.value",
+    );
+    execute(connection, query, "write rows").await
+}
+
+/// Writes rows that there are not yet.
+pub(super) async fn insert(connection: &mut SqliteConnection, changes: &[(&str, &Change)]) -> Result<()> {
+    execute(connection, insertion(changes), "write rows").await
+}
+
+fn insertion(changes: &[(&str, &Change)]) -> QueryBuilder<Sqlite> {
     let mut query = QueryBuilder::new("INSERT INTO view_row (view, key, peer, position, value) ");
     query.push_values(changes, |mut row, (view, change)| {
         row.push_bind(*view)
@@ -95,11 +109,7 @@ async fn put(connection: &mut SqliteConnection, changes: &[(&str, &Change)]) -> 
             .push_bind(integer(change.position))
             .push_bind(change.value.as_deref().unwrap_or_default());
     });
-    query.push(
-        " ON CONFLICT (view, key) DO UPDATE
-          SET peer = excluded.peer, position = excluded.position, value = excluded.value",
-    );
-    execute(connection, query, "write rows").await
+    query
 }
 
 async fn delete(connection: &mut SqliteConnection, changes: &[(&str, &Change)]) -> Result<()> {

@@ -11,7 +11,7 @@ async fn two_processes_share_and_one_takes_over_when_the_other_dies() {
     let one = Mortal::start("one", term, &path, &log).await;
     let two = Mortal::start("two", term, &path, &log).await;
     let held = async |by: &str| {
-        let shards = two.node.service.store.shards().await.unwrap();
+        let shards = two.node.service.serving.store.shards().await.unwrap();
         shards
             .iter()
             .filter(|shard| shard.id.view != NAME && shard.owner == by)
@@ -36,8 +36,9 @@ async fn two_processes_share_and_one_takes_over_when_the_other_dies() {
     one.die();
     eventually("taken over", async || held("two").await == 48).await;
     publish(30, &[&two.node]).await;
-    let shards = two.node.service.store.shards().await.unwrap();
-    let objects = shards.iter().filter(|shard| shard.id.view == "objects");
+    let shards = two.node.service.serving.store.shards().await.unwrap();
+    let objects_id = two.node.id("objects").await;
+    let objects = shards.iter().filter(|shard| shard.id.view == objects_id);
     assert_eq!(
         objects.map(|shard| shard.count).sum::<u64>(),
         31,
@@ -55,7 +56,7 @@ async fn who_cannot_read_the_log_leaves_the_shards_to_who_can() {
     let term = SignedDuration::from_millis(900);
     let one = Mortal::start("one", term, &path, &severed).await;
     let owners = async || {
-        let shards = one.node.service.store.shards().await.unwrap();
+        let shards = one.node.service.serving.store.shards().await.unwrap();
         shards
             .into_iter()
             .map(|shard| shard.owner)
