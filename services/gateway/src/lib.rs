@@ -11,6 +11,7 @@
 
 mod activities;
 mod actors;
+mod blobs;
 mod collections;
 mod discovery;
 mod home;
@@ -22,7 +23,6 @@ mod measure;
 mod media;
 mod objects;
 mod peers;
-mod problem;
 mod quota;
 mod ready;
 mod router;
@@ -35,6 +35,7 @@ mod views;
 use std::sync::Arc;
 
 use axum::Router;
+pub(crate) use fedsx_runtime::problem;
 use fedsx_runtime::{
     Context,
     fetch::Fetcher,
@@ -79,6 +80,7 @@ struct Gateway {
     limits: Limits,
     quota: StrangerQuota,
     bodies: Budget,
+    blobs: Budget,
     measures: Measures,
     context: Context,
 }
@@ -126,6 +128,7 @@ pub async fn start(
         limits: Limits::new(&settings),
         quota: StrangerQuota::new(settings.stranger_quota),
         bodies: Budget::new(settings.body_budget, settings.client_body_budget),
+        blobs: Budget::new(settings.blob_budget, settings.client_blob_budget),
         measures,
         settings,
         context,

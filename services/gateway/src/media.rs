@@ -146,7 +146,7 @@ pub(crate) enum Keep {
 }
 
 impl Keep {
-    fn header(self) -> HeaderValue {
+    pub(crate) fn header(self) -> HeaderValue {
         HeaderValue::from_static(match self {
             Self::Never => "no-cache",
             Self::Private => "private, no-store",
@@ -154,6 +154,18 @@ impl Keep {
             Self::Forever => "public, max-age=31536000, immutable",
         })
     }
+}
+
+/// Whether the reader has this representation already (RFC 9110, section 13.1.2).
+pub(crate) fn is_held(headers: &HeaderMap, tag: &str) -> bool {
+    let values = headers
+        .get_all(header::IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|held| {
+        let held = held.trim();
+        held == "*" || held.strip_prefix("W/").unwrap_or(held) == tag
+    })
 }
 
 /// An answer in a media type that was chosen by `Accept`.

@@ -7,7 +7,7 @@ use axum::{
 use fedsx_runtime::code::Code;
 
 use crate::{
-    App, activities, actors,
+    App, activities, actors, blobs,
     collections::{follows, outbox},
     discovery::{nodeinfo, webfinger},
     inbox, limit, measure, objects,
@@ -46,6 +46,7 @@ fn public() -> Router<App> {
         .route("/activities", get(activities::all))
         .route("/activities/{cid}", get(activities::one))
         .route("/types/{cid}", get(types::type_record))
+        .route("/blobs/{cid}", get(blobs::blob))
         .route("/objects/{*path}", get(objects::object))
         .route("/.well-known/webfinger", get(webfinger::webfinger))
         .route("/.well-known/nodeinfo", get(nodeinfo::links))

@@ -68,6 +68,11 @@ pub struct Settings {
     pub body_budget: usize,
     /// Those of one client address; a request beyond it is answered 429. A single body takes at most 17 MiB. Bytes.
     pub client_body_budget: usize,
+    /// Blobs under way to their readers may together take so much memory, 256 KiB each; a request beyond it is answered 503.
+    /// Bytes.
+    pub blob_budget: usize,
+    /// Those of one client address; a request beyond it is answered 429. Bytes.
+    pub client_blob_budget: usize,
 }
 
 impl Settings {
@@ -88,6 +93,8 @@ impl Settings {
             body_timeout: Duration::from_secs(10),
             body_budget: 128 << 20,
             client_body_budget: 32 << 20,
+            blob_budget: 64 << 20,
+            client_blob_budget: 16 << 20,
         }
     }
 }

@@ -35,7 +35,7 @@ pub(crate) async fn type_record(
         Media::TypeDoc => format!("\"{cid}\""),
         _ => format!("\"{cid}-json\""),
     };
-    let mut response = if is_held(&headers, &tag) {
+    let mut response = if media::is_held(&headers, &tag) {
         let mut response = media::answer(media, Keep::Forever, "");
         response.headers_mut().remove(header::CONTENT_TYPE);
         (StatusCode::NOT_MODIFIED, response).into_response()
@@ -64,18 +64,6 @@ fn rendering(app: &App, cid: &Cid, known: &KnownType) -> Result<String, Refusal>
 fn unreadable(error: &serde_json::Error) -> Refusal {
     tracing::error!(%error, "the log has shown a type that is no JSON");
     Refusal::new(Code::Internal, "the type could not be read")
-}
-
-/// Whether the reader has this representation already (RFC 9110, section 13.1.2).
-fn is_held(headers: &HeaderMap, tag: &str) -> bool {
-    let values = headers
-        .get_all(header::IF_NONE_MATCH)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|held| {
-        let held = held.trim();
-        held == "*" || held.strip_prefix("W/").unwrap_or(held) == tag
-    })
 }
 
 fn unknown() -> Problem {

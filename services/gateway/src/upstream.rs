@@ -49,7 +49,10 @@ pub(crate) fn translate(service: &'static str, refusal: Refusal) -> Refusal {
         | Code::CidMismatch
         | Code::TooLarge
         | Code::TypeUnknown
-        | Code::SchemaRefused => refusal,
+        | Code::SchemaRefused
+        | Code::Damaged
+        | Code::NoBlobStore
+        | Code::RangeNotSatisfiable => refusal,
         Code::Unavailable => away(service, &refusal.detail),
         // 401 or 403 would tell a peer to give up what our own configuration keeps from it.
         Code::Unauthenticated | Code::Forbidden => {

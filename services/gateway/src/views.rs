@@ -21,6 +21,8 @@ pub(crate) const FOLLOWING: &str = "following";
 pub(crate) const FOLLOWING_BY: &str = "following_by";
 pub(crate) const OBJECTS: &str = "objects";
 pub(crate) const BLOCKS: &str = "blocks";
+/// By the blob's URL here and the id of an object that has named it.
+pub(crate) const BLOBS: &str = "blobs";
 
 /// Rows read at once where all of a prefix are wanted.
 pub(crate) const PAGE: u32 = 1000;
@@ -58,6 +60,13 @@ pub(crate) struct ObjectRow {
     pub(crate) public: bool,
     #[serde(default)]
     pub(crate) deleted: bool,
+}
+
+/// A row of `blobs`.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct BlobRow {
+    /// The id of an object that has named the blob.
+    pub(crate) object: String,
 }
 
 /// Some rows of a view, by key.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use fedsx_proto::v1::*;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use super::Calls;
 
@@ -37,6 +37,7 @@ fn unused<T>() -> Answer<T> {
 #[tonic::async_trait]
 impl log_server::Log for Log {
     type SubscribeStream = futures::stream::Pending<Result<SubscribeResponse, Status>>;
+    type GetBlobStream = futures::stream::Pending<Result<GetBlobResponse, Status>>;
 
     async fn describe(&self, _: Request<DescribeRequest>) -> Answer<DescribeResponse> {
         self.called(0);
@@ -61,6 +62,18 @@ impl log_server::Log for Log {
         Ok(Response::new(GetKvResponse::default()))
     }
     async fn list_definitions(&self, _: Request<ListDefinitionsRequest>) -> Answer<ListDefinitionsResponse> {
+        unused()
+    }
+    async fn put_blob(&self, _: Request<Streaming<PutBlobRequest>>) -> Answer<PutBlobResponse> {
+        unused()
+    }
+    async fn get_blob(&self, _: Request<GetBlobRequest>) -> Answer<Self::GetBlobStream> {
+        unused()
+    }
+    async fn describe_blob(&self, _: Request<DescribeBlobRequest>) -> Answer<DescribeBlobResponse> {
+        unused()
+    }
+    async fn drop_blob(&self, _: Request<DropBlobRequest>) -> Answer<DropBlobResponse> {
         unused()
     }
     async fn get_type(&self, _: Request<GetTypeRequest>) -> Answer<KnownType> {
@@ -119,5 +132,17 @@ impl projection_server::Projection for Views {
     }
     async fn list_views(&self, _: Request<ListViewsRequest>) -> Answer<ListViewsResponse> {
         Ok(Response::new(ListViewsResponse::default()))
+    }
+    async fn list_edges(&self, _: Request<ListEdgesRequest>) -> Answer<ListEdgesResponse> {
+        Err(Status::unimplemented("nobody asks how objects are related"))
+    }
+
+    async fn take_snapshot(&self, _: Request<TakeSnapshotRequest>) -> Answer<TakeSnapshotResponse> {
+        Err(Status::unimplemented("nobody takes snapshots"))
+    }
+
+    type VerifyStream = futures::stream::Empty<Result<VerifyProgress, Status>>;
+    async fn verify(&self, _: Request<VerifyRequest>) -> Answer<Self::VerifyStream> {
+        unused()
     }
 }

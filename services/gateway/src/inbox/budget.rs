@@ -34,7 +34,7 @@ impl Budget {
     }
 
     /// A client's share, of nothing yet.
-    pub(super) fn share(&self, client: IpAddr) -> Share {
+    pub(crate) fn share(&self, client: IpAddr) -> Share {
         Share {
             budget: self.clone(),
             client,
@@ -49,7 +49,7 @@ impl Budget {
 
 /// What one body holds; given back when dropped.
 #[derive(Debug)]
-pub(super) struct Share {
+pub(crate) struct Share {
     budget: Budget,
     client: IpAddr,
     bytes: usize,
@@ -60,7 +60,7 @@ impl Share {
     ///
     /// # Errors
     /// [`Code::RateLimited`] where the client has taken its part, [`Code::Unavailable`] where everything is taken.
-    pub(super) fn grow(&mut self, bytes: usize) -> Result<(), Refusal> {
+    pub(crate) fn grow(&mut self, bytes: usize) -> Result<(), Refusal> {
         let mut taken = self.budget.lock();
         let of_client = taken.by_client.get(&self.client).copied().unwrap_or(0);
         if of_client + bytes > self.budget.of_one_client {

@@ -2,12 +2,13 @@
 
 mod appender;
 
-use bytes::Bytes;
-use fedsx_kernel::{cid::Cid, origin::Origin, stream::Stream};
+use bytes::{Bytes, BytesMut};
+use fedsx_kernel::{blob::BlobCid, cid::Cid, origin::Origin, stream::Stream};
 use fedsx_proto::v1::{
-    AppendRequest, ChangeKvRequest, DescribeRequest, Entry, Expected, GetKvRequest, GetRequest,
-    GetTypeRequest, KeepPeerTypeRequest, KnownType, KvChange, KvItem, Meta, MissingTypesRequest, NewEntry,
-    ReadRequest, ReadResponse, append_response::Outcome, expected, get_request::By,
+    AppendRequest, ChangeKvRequest, DescribeBlobRequest, DescribeRequest, Entry, Expected, GetBlobRequest,
+    GetKvRequest, GetRequest, GetTypeRequest, KeepPeerTypeRequest, KnownType, KvChange, KvItem, Meta,
+    MissingTypesRequest, NewEntry, ReadRequest, ReadResponse, append_response::Outcome, expected,
+    get_request::By,
 };
 use fedsx_runtime::code::{Code, Refusal};
 
@@ -102,6 +103,30 @@ impl Log {
     pub(crate) async fn type_record(&self, cid: &Cid) -> Result<Option<KnownType>, Refusal> {
         let request = GetTypeRequest { cid: cid.to_string() };
         absent(ask(SERVICE, self.client.clone().get_type(request)).await)
+    }
+
+    /// How large a blob is. Bytes.
+    pub(crate) async fn blob_size(&self, cid: &BlobCid) -> Result<Option<u64>, Refusal> {
+        let request = DescribeBlobRequest { cid: cid.to_string() };
+        match ask(SERVICE, self.client.clone().describe_blob(request)).await {
+            Err(refusal) if refusal.code == Code::NoBlobStore => Ok(None),
+            answer => Ok(absent(answer)?.map(|described| described.size)),
+        }
+    }
+
+    /// A part of a blob, read whole: what waits for a slow reader must not take up the connection that all calls share.
+    pub(crate) async fn blob_part(&self, cid: &BlobCid, offset: u64, length: u64) -> Result<Bytes, Refusal> {
+        let (cid, mut client) = (cid.to_string(), self.client.clone());
+        let request = GetBlobRequest { cid, offset, length };
+        let read = async {
+            let mut messages = client.get_blob(request).await?.into_inner();
+            let mut part = BytesMut::new();
+            while let Some(message) = messages.message().await? {
+                part.extend_from_slice(&message.data);
+            }
+            Ok(tonic::Response::new(part.freeze()))
+        };
+        ask(SERVICE, read).await
     }
 
     /// Which of these types, and of those that stand behind them, are not here.

@@ -42,6 +42,12 @@ impl Answer {
         self
     }
 
+    /// As [`Self::assert_status`], of a body that is no text.
+    pub(crate) fn assert_status_only(&self, status: u16) -> &Self {
+        assert_eq!(self.status.as_u16(), status, "{:?}", self.headers);
+        self
+    }
+
     /// A problem document with this status and code.
     pub(crate) fn assert_refused(&self, status: u16, code: &str) -> &Self {
         self.assert_status(status);

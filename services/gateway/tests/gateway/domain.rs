@@ -6,8 +6,8 @@ use axum::{Router, body::Body};
 use fedsx_gateway::{LogClient, ProjectionClient, Settings};
 use fedsx_kernel::origin::Origin;
 use fedsx_proto::v1::{
-    DescribeRequest, Entry, GetKvRequest, GetRequest, ListPeerTypesRequest, PublishRequest, ReadRequest,
-    get_request::By, log_client, projection_client, projection_server::ProjectionServer,
+    DescribeRequest, Entry, GetKvRequest, GetRequest, ListPeerTypesRequest, PublishRequest, PutBlobRequest,
+    ReadRequest, get_request::By, log_client, projection_client, projection_server::ProjectionServer,
     publish_response::Outcome,
 };
 use fedsx_runtime::{
@@ -23,6 +23,7 @@ use http::Request;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tonic::{service::interceptor::InterceptedService, transport::Server};
+use tower::ServiceExt as _;
 
 use crate::{
     answer::Answer,
@@ -167,6 +168,21 @@ impl Domain {
         }
     }
 
+    /// Puts a blob, and tells its CID.
+    pub(crate) async fn put_blob(&self, bytes: &[u8]) -> String {
+        let chunks: Vec<_> = bytes.chunks(1 << 20).map(|data| data.to_vec().into()).collect();
+        let more = chunks
+            .into_iter()
+            .map(|data| PutBlobRequest { data, last: false });
+        let end = PutBlobRequest {
+            last: true,
+            ..PutBlobRequest::default()
+        };
+        let requests: Vec<_> = more.chain([end]).collect();
+        let put = self.log().put_blob(futures::stream::iter(requests)).await;
+        put.unwrap().into_inner().cid
+    }
+
     pub(crate) async fn entry(&self, by: By) -> Entry {
         self.log()
             .get(GetRequest { by: Some(by) })
@@ -219,6 +235,11 @@ impl Domain {
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         Answer::of(&self.router, request).await
+    }
+
+    /// The answer to a request, its body not read yet.
+    pub(crate) async fn answer(&self, request: Request<Body>) -> http::Response<Body> {
+        self.router.clone().oneshot(request).await.unwrap()
     }
 
     /// GETs a path.
@@ -276,6 +297,7 @@ async fn serve(
     let store = Arc::new(fedsx_log::store::sqlite::memory().await.unwrap());
     let mut settings = fedsx_log::Settings::new(gateway.origin.clone(), master_key);
     settings.strict_object_schema = gateway.strict_object_schema;
+    settings.blobs = Some(fedsx_log::blob::BlobStore::memory());
     let log = fedsx_log::start(settings, store, context.clone()).await.unwrap();
     let guard = Guard(tokens.clone());
     let (memory, incoming) = transport::memory();

@@ -17,6 +17,7 @@ mod wait;
 
 mod accepted;
 mod appended;
+mod blobs;
 mod discovery;
 mod fairness;
 mod gone;

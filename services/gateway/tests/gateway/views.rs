@@ -9,8 +9,9 @@ use std::{
 };
 
 use fedsx_proto::v1::{
-    GetRowRequest, GetRowResponse, ListRowsRequest, ListRowsResponse, ListViewsRequest, ListViewsResponse,
-    Row, projection_server::Projection,
+    GetRowRequest, GetRowResponse, ListEdgesRequest, ListEdgesResponse, ListRowsRequest, ListRowsResponse,
+    ListViewsRequest, ListViewsResponse, Row, TakeSnapshotRequest, TakeSnapshotResponse, VerifyProgress,
+    VerifyRequest, projection_server::Projection,
 };
 use serde_json::{Value, json};
 use tonic::{Request, Response, Status};
@@ -153,5 +154,22 @@ impl Projection for Views {
     async fn list_views(&self, _: Request<ListViewsRequest>) -> Result<Response<ListViewsResponse>, Status> {
         self.rows_at(0)?;
         Ok(Response::new(ListViewsResponse::default()))
+    }
+
+    async fn list_edges(&self, _: Request<ListEdgesRequest>) -> Result<Response<ListEdgesResponse>, Status> {
+        Err(Status::unimplemented("nobody asks how objects are related"))
+    }
+
+    async fn take_snapshot(
+        &self,
+        _: Request<TakeSnapshotRequest>,
+    ) -> Result<Response<TakeSnapshotResponse>, Status> {
+        Err(Status::unimplemented("nobody takes snapshots"))
+    }
+
+    type VerifyStream = futures::stream::Empty<Result<VerifyProgress, Status>>;
+
+    async fn verify(&self, _: Request<VerifyRequest>) -> Result<Response<Self::VerifyStream>, Status> {
+        Err(Status::unimplemented("nobody verifies these"))
     }
 }
