@@ -42,6 +42,9 @@ enum Command {
     /// Create and look at a running domain's actors
     #[command(subcommand)]
     Actor(commands::actor::Actor),
+    /// Put and get the files that objects name
+    #[command(subcommand)]
+    Blobs(commands::blobs::Blobs),
     /// Publish an activity
     Publish(commands::publish::Publish),
     /// Follow a remote actor
@@ -62,6 +65,13 @@ enum Command {
     Peers(commands::peers::Peers),
     /// How far the views are, and what holds them up
     Views(commands::views::Views),
+    /// How objects are related: by a tag, a type, a reply, and by what follows from these
+    Relations(commands::relations::Relations),
+    /// Snapshots of the views: what a view begins with whose database was lost
+    #[command(subcommand)]
+    Snapshots(commands::snapshots::Snapshots),
+    /// Whether the views are what the log folds to
+    Verify(commands::verify::Verify),
     /// What a domain means, as data: check bundles, lock them, compare and publish them
     #[command(subcommand)]
     Genesis(commands::genesis::Genesis),
@@ -91,6 +101,7 @@ async fn execute(command: Command) -> anyhow::Result<()> {
         Command::Delivery(flags) => domain::role::run(Role::Delivery, &flags).await,
         Command::Bench(bench) => bench::run(bench).await,
         Command::Actor(actor) => commands::actor::run(actor).await,
+        Command::Blobs(blobs) => commands::blobs::run(blobs).await,
         Command::Publish(publish) => commands::publish::run(publish).await,
         Command::Follow(follow) => commands::follow::follow(follow).await,
         Command::Unfollow(unfollow) => commands::follow::unfollow(unfollow).await,
@@ -100,6 +111,9 @@ async fn execute(command: Command) -> anyhow::Result<()> {
         Command::DeadLetters(letters) => commands::dead_letters::run(letters).await,
         Command::Peers(peers) => commands::peers::run(peers).await,
         Command::Views(views) => commands::views::run(views).await,
+        Command::Relations(relations) => commands::relations::run(relations).await,
+        Command::Snapshots(snapshots) => commands::snapshots::run(snapshots).await,
+        Command::Verify(verify) => commands::verify::run(verify).await,
         Command::Genesis(genesis) => commands::genesis::run(genesis).await,
         Command::Types(types) => commands::types::run(types).await,
     }

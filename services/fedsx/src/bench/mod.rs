@@ -8,6 +8,7 @@ mod followers;
 mod inbox;
 mod lane;
 mod publish;
+mod rebuild;
 mod report;
 mod rig;
 mod slow_peers;
@@ -39,6 +40,8 @@ enum What {
     Lane(lane::Lane),
     /// How long a publish takes with few and with many followers
     Publish(publish::Publish),
+    /// A view that is defined, or changed, while the log is full: until it answers for all of it
+    Rebuild(rebuild::Rebuild),
     /// What peers that never answer cost the others
     SlowPeers(slow_peers::SlowPeers),
 }
@@ -56,6 +59,7 @@ pub(crate) async fn run(bench: Bench) -> anyhow::Result<()> {
         What::FanOut(fan_out) => fan_out::run(fan_out, backend, form).await,
         What::Lane(lane) => lane::run(lane, backend, form).await,
         What::Publish(publish) => publish::run(publish, backend, form).await,
+        What::Rebuild(rebuild) => rebuild::run(rebuild, backend, form).await,
         What::SlowPeers(slow) => slow_peers::run(slow, backend, form).await,
     }
 }

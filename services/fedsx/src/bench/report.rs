@@ -39,6 +39,15 @@ impl Report {
             println!("{value}");
             return;
         }
+        if self.latencies.is_empty() {
+            println!(
+                "{}: {} in {:.2} s, {rate:.0}/s",
+                self.what,
+                self.count,
+                self.elapsed.as_secs_f64()
+            );
+            return;
+        }
         println!(
             "{}: {} in {:.2} s, {rate:.0}/s; latency p50 {p50:.2} ms, p95 {p95:.2} ms, p99 {p99:.2} ms, max {max:.2} ms",
             self.what,

@@ -1,6 +1,7 @@
 //! Client commands: each talks to a running domain over its internal services, as an operator.
 
 pub(crate) mod actor;
+pub(crate) mod blobs;
 pub(crate) mod connect;
 pub(crate) mod dead_letters;
 pub(crate) mod deliveries;
@@ -11,5 +12,8 @@ pub(crate) mod genesis;
 mod output;
 pub(crate) mod peers;
 pub(crate) mod publish;
+pub(crate) mod relations;
+pub(crate) mod snapshots;
 pub(crate) mod types;
+pub(crate) mod verify;
 pub(crate) mod views;

@@ -7,7 +7,10 @@ use clap::{Args, builder::NonEmptyStringValueParser};
 use fedsx_kernel::{activity::PUBLIC, json};
 use serde_json::{Map, Value};
 
-use super::connect::{Running, Target};
+use super::{
+    blobs::{Attach, attach},
+    connect::{Running, Target},
+};
 use crate::drafts;
 
 /// Publishes `Create` of an object made from the flags, or any draft from a file.
@@ -26,11 +29,14 @@ pub(crate) struct Publish {
     #[arg(long, value_name = "TEXT")]
     name: Option<String>,
     /// The object's content
-    #[arg(long, value_name = "TEXT", required_unless_present_any = ["file", "name"])]
+    #[arg(long, value_name = "TEXT", required_unless_present_any = ["file", "name", "attach"])]
     content: Option<String>,
     /// The object's id at this domain, /objects/<PATH>: of letters, digits, `-`, `_`, `.`, `~` and `/`; none: a random one
     #[arg(long = "object", value_name = "PATH", value_parser = object_path)]
     url: Option<String>,
+    /// A file that the object is to have with it; its media type is what its name ends in, unless it is said. Repeatable
+    #[arg(long, value_name = "FILE[=TYPE]", value_parser = Attach::parse)]
+    attach: Vec<Attach>,
     /// An addressee beside the followers and the public. Repeatable
     #[arg(long, value_name = "URL", value_parser = drafts::actor_id)]
     to: Vec<String>,
@@ -50,10 +56,11 @@ pub(crate) struct Publish {
 pub(crate) async fn run(publish: Publish) -> anyhow::Result<()> {
     let mut domain = publish.target.open().await?;
     let actor = domain.actor(publish.actor.as_deref());
-    let draft = match &publish.file {
+    let mut draft = match &publish.file {
         Some(file) => read(file)?,
         None => publish.draft(&domain, &actor)?,
     };
+    attach(&mut domain, &publish.attach, &mut draft).await?;
     let published = domain.publish(&actor, &draft, &publish.key).await?;
     domain.output.one(&published, || {
         let verb = if published.duplicate {

@@ -95,7 +95,10 @@ impl List {
 
 /// The types that have a name here.
 async fn own(domain: &mut Running) -> anyhow::Result<Vec<KnownType>> {
-    let defined = domain.clients.log.list_definitions(ListDefinitionsRequest {});
+    let defined = domain
+        .clients
+        .log
+        .list_definitions(ListDefinitionsRequest::default());
     let defined = defined.await.map_err(Refusal::from)?.into_inner().definitions;
     let types = defined.into_iter().filter(|definition| definition.kind == "type");
     Ok(types

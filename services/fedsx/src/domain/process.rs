@@ -52,6 +52,11 @@ impl Process {
         (process, incoming)
     }
 
+    /// Whether the whole domain runs here.
+    pub(super) fn is_whole(&self) -> bool {
+        self.here.len() > 1
+    }
+
     /// The way to a service, here or away.
     pub(super) fn channel(&self, service: Role) -> anyhow::Result<Channel> {
         if self.here.contains(&service) {
@@ -67,9 +72,8 @@ impl Process {
 
     /// What a role shows to the services it calls.
     pub(super) fn credentials(&self, role: Role) -> anyhow::Result<Credentials> {
-        let whole = self.here.len() > 1;
         anyhow::ensure!(
-            whole || self.settings.internal.tokens.of(role).is_some(),
+            self.is_whole() || self.settings.internal.tokens.of(role).is_some(),
             "`token_{}` is missing: a secret that the services which it calls are given too",
             role.as_str()
         );

@@ -20,7 +20,7 @@ pub(super) async fn seed(
     genesis::create_base(&mut log, manifest)
         .await
         .context("the domain's own actor")?;
-    let definitions = log.list_definitions(ListDefinitionsRequest {}).await;
+    let definitions = log.list_definitions(ListDefinitionsRequest::default()).await;
     let definitions = definitions.map_err(Refusal::from)?.into_inner();
     // Which actors there are is the log's to say: the same key again creates nothing.
     let known = Known::new(definitions, BTreeSet::new());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use axum::Router;
 use fedsx_delivery::{broker::Broker, ledger::Ledger};
+use fedsx_log::blob::BlobStore;
 use fedsx_runtime::{
     fetch::{Fetcher, Policy},
     keyring::MasterKey,
@@ -27,8 +28,21 @@ pub(super) async fn log(
     };
     let mut own = fedsx_log::Settings::new(settings.origin.clone(), master_key);
     own.strict_object_schema = settings.strict_object_schema;
+    own.blobs = blobs(process)?;
     let server = fedsx_log::start(own, store, context).await?;
     Ok(routes.add_service(InterceptedService::new(server, guard(process))))
+}
+
+/// Where the domain's blobs lie; a role that is told of no place has none, since its replicas would have to share it.
+fn blobs(process: &Process) -> anyhow::Result<Option<BlobStore>> {
+    let settings = &process.settings;
+    let max_bytes = settings.blob_max_bytes;
+    let opened = match &settings.blobs {
+        Some(url) => BlobStore::open(url, max_bytes),
+        None if process.is_whole() => BlobStore::folder(&settings.data.join("blobs"), max_bytes),
+        None => return Ok(None),
+    };
+    opened.map(Some).context("`blobs`")
 }
 
 /// Starts the projection. `owner` is its name among its replicas.
@@ -43,10 +57,14 @@ pub(super) async fn projection(process: &Process, owner: String, routes: Routes)
     };
     let mut own = fedsx_projection::Settings::new(settings.origin.clone());
     own.owner = owner;
+    own.snapshots = settings.snapshots;
     let credentials = process.credentials(Role::Projection)?;
     let log = super::clients::log(process.channel(Role::Log)?, &credentials);
-    let server = fedsx_projection::start(own, store, log, context).await?;
-    Ok(routes.add_service(InterceptedService::new(server, guard(process))))
+    let served = fedsx_projection::start(own, store, log, context).await?;
+    let mut routes = routes.add_service(InterceptedService::new(served.grpc, guard(process)));
+    let router = std::mem::take(routes.axum_router_mut());
+    *routes.axum_router_mut() = router.merge(guard(process).over(served.http));
+    Ok(routes)
 }
 
 /// Starts delivery. `owner` is its name among its replicas.

@@ -9,7 +9,7 @@ use super::{
     problem::{Problem, Problems},
     record::Written,
     resolve::Resolver,
-    source::{Document, MANIFEST, Source},
+    source::{Document, MANIFEST, Source, WRITTEN},
 };
 
 /// Bundles that stand on each other, the first included.
@@ -131,10 +131,10 @@ fn manifest(source: &Source, problems: &mut Problems) -> Option<(Document, Manif
     }
 }
 
-/// Reads the files of types and verbs; of two of one name the second is wrong.
+/// Reads the files of types, verbs and projections; of two of one name the second is wrong.
 fn written(source: &Source, included: &[Record], problems: &mut Problems) -> Vec<Written> {
     let mut all: Vec<Written> = Vec::new();
-    for kind in [Kind::Type, Kind::Verb] {
+    for kind in WRITTEN {
         for (path, text) in source.of_kind(kind) {
             let file = source.shown(path);
             if !path.ends_with(".yaml") {

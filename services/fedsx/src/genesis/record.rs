@@ -151,9 +151,11 @@ fn take_out(record: &mut Value, key: &str) -> bool {
         Some((list, index)) => {
             let item = members.get_mut(list).and_then(Value::as_array_mut);
             let item = item.and_then(|items| items.get_mut(index.parse::<usize>().ok()?));
-            let name = format!("Unnamed-{index}");
-            item.map(|item| *item = serde_json::json!({ "name": name }))
-                .is_some()
+            let sound = match list {
+                "rules" => serde_json::json!({ "relation": "Unnamed", "is": "symmetric" }),
+                _ => serde_json::json!({ "name": format!("Unnamed-{index}") }),
+            };
+            item.map(|item| *item = sound).is_some()
         }
     }
 }

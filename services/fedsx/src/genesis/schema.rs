@@ -10,7 +10,7 @@ use super::{
     Manifest,
     problem::Problems,
     record::Written,
-    source::{Document, MANIFEST, folder_of},
+    source::{Document, MANIFEST, WRITTEN, folder_of},
 };
 
 const BASE: &str = "https://fed-sx.org/genesis/schema/";
@@ -23,7 +23,7 @@ fn read(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-/// A published schema: `bundle`, `type` or `verb`.
+/// A published schema: `bundle`, or a kind's.
 fn schema(name: &str) -> Validator {
     let file = |name: &str| read(&root().join(format!("schema/{name}.json")));
     let mut schema = file(name);
@@ -58,13 +58,13 @@ fn what_is_shipped_fits_the_published_schemas_and_names_them() {
     let mut files = 0;
     for folder in super::in_folder(&root()).unwrap() {
         let depth = folder.strip_prefix(root()).unwrap().components().count();
-        let kinds = [("type", Kind::Type), ("verb", Kind::Verb)];
-        let of_kinds = kinds.iter().flat_map(|(name, kind)| {
+        let of_kinds = WRITTEN.iter().flat_map(|kind| {
+            let name = kind.as_str();
             let entries = std::fs::read_dir(folder.join(folder_of(*kind)));
             entries
                 .into_iter()
                 .flatten()
-                .map(move |entry| (*name, entry.unwrap().path(), depth + 1))
+                .map(move |entry| (name, entry.unwrap().path(), depth + 1))
         });
         let manifest = ("bundle", folder.join(MANIFEST), depth);
         for (name, path, depth) in of_kinds.chain([manifest]).filter(|(_, path, _)| path.exists()) {
@@ -87,6 +87,15 @@ fn what_is_shipped_fits_the_published_schemas_and_names_them() {
     assert!(files > 15);
 }
 
+/// A projection that is data, with these members instead of its own.
+fn projection(instead: Value) -> Value {
+    let mut record = json!({"name": "a", "on": {"verbs": ["A"]}, "key": "activity.id", "fold": "state"});
+    for (key, value) in instead.as_object().unwrap() {
+        record[key] = value.clone();
+    }
+    record
+}
+
 #[test]
 fn a_schema_and_what_is_read_agree() {
     let field = |field: Value| ("type", json!({"name": "A", "fields": [field]}));
@@ -96,6 +105,7 @@ fn a_schema_and_what_is_read_agree() {
             json!({"name": "a", "title": "A", "summary": "A.", "actors": [actor]}),
         )
     };
+    let rule = |rule: Value| ("projection", projection(json!({"rules": [rule]})));
     let sound = [
         (
             "bundle",
@@ -111,6 +121,21 @@ fn a_schema_and_what_is_read_agree() {
         (
             "verb",
             json!({"name": "A", "fields": [], "refinementSchema": "has(activity.object)"}),
+        ),
+        ("projection", json!({"name": "followers", "fold": {"native": 1}})),
+        ("projection", projection(json!({}))),
+        (
+            "projection",
+            projection(json!({"rules": [
+                {"relation": "a", "is": "transitive"}, {"relation": "a", "inverseOf": "b"},
+                {"relation": "a", "includes": "b"}, {"relation": "a", "composedOf": ["b", "c"]},
+            ]})),
+        ),
+        (
+            "projection",
+            projection(
+                json!({"when": "entry.public", "seed": {"a": [1]}, "profile": "fedsx-cel-1", "on": {"types": ["A"]}}),
+            ),
         ),
         field(
             json!({"name": "a", "type": "string", "minLength": 1, "maxLength": 2, "format": "uri", "enum": ["b"]}),
@@ -140,6 +165,29 @@ fn a_schema_and_what_is_read_agree() {
         ("type", json!({"name": "A", "refinementSchema": "x".repeat(1025)})),
         ("verb", json!({"name": "A", "instanceType": "Note"})),
         ("verb", json!({"name": "A", "subtypeOf": ["B"]})),
+        ("projection", json!({"name": "followers", "fold": {"native": 2}})),
+        (
+            "projection",
+            json!({"name": "endorsements", "fold": {"native": 1}}),
+        ),
+        (
+            "projection",
+            json!({"name": "followers", "fold": {"native": 1}, "key": "'a'"}),
+        ),
+        ("projection", projection(json!({"name": "followers"}))),
+        ("projection", projection(json!({"key": 7}))),
+        ("projection", projection(json!({"on": {"verb": ["A"]}}))),
+        ("projection", projection(json!({"on": {"verbs": []}}))),
+        ("projection", projection(json!({"profile": "cel"}))),
+        ("projection", projection(json!({"behaviour": {}}))),
+        rule(json!({"relation": "a"})),
+        rule(json!({"is": "symmetric"})),
+        rule(json!({"relation": "a", "is": "reflexive"})),
+        rule(json!({"relation": "a", "is": "symmetric", "includes": "b"})),
+        rule(json!({"relation": "a b", "is": "symmetric"})),
+        rule(json!({"relation": "a", "composedOf": ["b"]})),
+        rule(json!({"relation": "a", "composedOf": ["b", 7]})),
+        rule(json!({"relation": "a", "inverse": "b"})),
         field(json!({"type": "string"})),
         field(json!({"name": "a", "type": "text"})),
         field(json!({"name": "a", "maxLength": 2})),

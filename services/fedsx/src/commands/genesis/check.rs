@@ -53,7 +53,16 @@ mod tests {
             assert!(records > 0, "{}", folder.display());
             checked.push(folder.strip_prefix(&root).unwrap().display().to_string());
         }
-        assert_eq!(checked, ["blog", "core", "core/runtime-verbs", "events"]);
+        assert_eq!(
+            checked,
+            [
+                "blog",
+                "core",
+                "core/runtime-verbs",
+                "core/runtime-views",
+                "events"
+            ]
+        );
         // What the binary carries is the same.
         for name in checked {
             check(&name).unwrap_or_else(|error| panic!("{error:#}"));

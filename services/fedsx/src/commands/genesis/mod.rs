@@ -53,7 +53,7 @@ async fn known(domain: &mut Running) -> anyhow::Result<Known> {
     let definitions = domain
         .clients
         .log
-        .list_definitions(ListDefinitionsRequest {})
+        .list_definitions(ListDefinitionsRequest::default())
         .await;
     let definitions = definitions.map_err(Refusal::from)?.into_inner();
     let mut actors = BTreeSet::new();

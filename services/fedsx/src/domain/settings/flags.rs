@@ -38,6 +38,18 @@ pub(crate) struct Flags {
     /// RabbitMQ: amqp://user@host/vhost [default in `all`: a queue in memory]
     #[arg(long, value_name = "URL")]
     pub(super) broker: Option<String>,
+    /// Where blobs lie: file:///folder or s3://bucket/prefix [default in `all`: a folder in --data]
+    #[arg(long, value_name = "URL")]
+    pub(super) blobs: Option<String>,
+    /// The largest blob [default: 67108864]
+    #[arg(long, value_name = "BYTES")]
+    pub(super) blob_max_bytes: Option<u64>,
+    /// How many positions of the log lie between two snapshots of a view; 0: none is taken [default: 100000]
+    #[arg(long, value_name = "POSITIONS")]
+    pub(super) snapshot_every: Option<u64>,
+    /// How many snapshots of a view are kept [default: 2]
+    #[arg(long, value_name = "NUMBER")]
+    pub(super) snapshots_kept: Option<u64>,
     /// Where the log answers: http://log:9000. Repeatable
     #[arg(long = "log-url", value_name = "URL")]
     pub(super) log_urls: Vec<String>,
@@ -106,6 +118,10 @@ impl Flags {
             ("admin_listen", text(&self.admin_listen)),
             ("database", text(&self.database)),
             ("broker", text(&self.broker)),
+            ("blobs", text(&self.blobs)),
+            ("blob_max_bytes", self.blob_max_bytes.map(Into::into)),
+            ("snapshot_every", self.snapshot_every.map(Into::into)),
+            ("snapshots_kept", self.snapshots_kept.map(Into::into)),
             ("log_urls", list(&self.log_urls)),
             ("projection_urls", list(&self.projection_urls)),
             ("delivery_urls", list(&self.delivery_urls)),

@@ -7,7 +7,9 @@ mod keys;
 use std::{net::SocketAddr, path::PathBuf};
 
 use anyhow::Context as _;
-use fedsx_kernel::origin::Origin;
+use fedsx_kernel::{origin::Origin, snapshot::MAX_KEPT};
+use fedsx_log::blob::{MAX_BLOB, MAX_MAX_BLOB};
+use fedsx_projection::snapshot;
 use fedsx_runtime::telemetry;
 pub(crate) use flags::Flags;
 use http::HeaderName;
@@ -29,6 +31,12 @@ pub(crate) struct Settings {
     pub(crate) database: Option<String>,
     /// None: a queue in memory.
     pub(crate) broker: Option<String>,
+    /// None: the folder `blobs` in the data folder for a whole domain, and nowhere for a role.
+    pub(crate) blobs: Option<String>,
+    /// Of one blob. Bytes.
+    pub(crate) blob_max_bytes: u64,
+    /// When snapshots of the views are taken.
+    pub(crate) snapshots: snapshot::Policy,
     pub(crate) internal: Internal,
     pub(crate) replica: Option<String>,
     /// Base64; none: kept in the data folder.
@@ -70,6 +78,16 @@ impl Settings {
             "`origin` is missing: --origin http://127.0.0.1:8001"
         );
         let origin: Origin = keys.origin.parse().context("`origin`")?;
+        anyhow::ensure!(
+            (1..=MAX_MAX_BLOB).contains(&keys.blob_max_bytes),
+            "`blob_max_bytes` is {}, not 1 to {MAX_MAX_BLOB}",
+            keys.blob_max_bytes
+        );
+        anyhow::ensure!(
+            (1..=MAX_KEPT).contains(&keys.snapshots_kept),
+            "`snapshots_kept` is {}, not 1 to {MAX_KEPT}",
+            keys.snapshots_kept
+        );
         let listen = if keys.listen.is_empty() {
             default_listen(&origin)?
         } else {
@@ -100,6 +118,12 @@ impl Settings {
             data: keys.data,
             database: filled(keys.database),
             broker: filled(keys.broker),
+            blobs: filled(keys.blobs),
+            blob_max_bytes: keys.blob_max_bytes,
+            snapshots: snapshot::Policy {
+                every: keys.snapshot_every,
+                kept: keys.snapshots_kept,
+            },
             replica: filled(keys.replica),
             master_key: filled(keys.master_key),
             plain_peers: keys.plain_peers,
@@ -125,6 +149,9 @@ impl Settings {
             admin_listen: loopback,
             database: None,
             broker: None,
+            blobs: None,
+            blob_max_bytes: MAX_BLOB,
+            snapshots: snapshot::Policy::default(),
             internal: Internal::default(),
             replica: None,
             master_key: None,
@@ -200,6 +227,17 @@ mod tests {
     }
 
     #[test]
+    fn a_blob_is_as_large_as_the_log_has_it_unless_it_is_said() {
+        assert_eq!(load(&flags(), &[]).unwrap().blob_max_bytes, MAX_BLOB);
+        assert_eq!(
+            load(&flags(), &[]).unwrap().snapshots,
+            snapshot::Policy::default()
+        );
+        let said = load(&flags(), &[("FEDSX_BLOB_MAX_BYTES", "1000")]).unwrap();
+        assert_eq!(said.blob_max_bytes, 1000);
+    }
+
+    #[test]
     fn a_wrong_value_is_named_by_its_key() {
         assert!(error(&Flags::default(), &[]).contains("`origin` is missing"));
         assert!(error(&flags(), &[("FEDSX_ORIGN", "x")]).contains("orign"));
@@ -209,6 +247,8 @@ mod tests {
         wrong = flags();
         wrong.origin = Some("blog.example".into());
         assert!(error(&wrong, &[]).contains("`origin`"));
+        assert!(error(&flags(), &[("FEDSX_SNAPSHOTS_KEPT", "17")]).contains("`snapshots_kept` is 17"));
+        assert!(error(&flags(), &[("FEDSX_BLOB_MAX_BYTES", "0")]).contains("`blob_max_bytes` is 0"));
         let tokens = [("FEDSX_TOKEN_GATEWAY", "x"), ("FEDSX_TOKEN_DELIVERY", "x")];
         assert!(error(&flags(), &tokens).contains("`token_gateway` and `token_delivery`"));
         assert!(error(&flags(), &[("FEDSX_TLS_KEY", "/k")]).contains("`tls_certificate`"));

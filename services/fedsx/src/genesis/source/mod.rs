@@ -24,7 +24,7 @@ pub(crate) const LOCK: &str = "genesis.lock";
 /// Most bytes of a file.
 const MAX_FILE: u64 = 1 << 20;
 
-/// The folder of a kind's files in a bundle; a link stands with the type that it is of.
+/// The folder of a kind's files in a bundle.
 pub(super) const fn folder_of(kind: Kind) -> &'static str {
     match kind {
         Kind::Type | Kind::Subtype => "types",
@@ -32,6 +32,9 @@ pub(super) const fn folder_of(kind: Kind) -> &'static str {
         Kind::Projection => "projections",
     }
 }
+
+/// The kinds that have files; a link stands with the type that it is of.
+pub(super) const WRITTEN: [Kind; 3] = [Kind::Type, Kind::Verb, Kind::Projection];
 
 /// The files of a bundle.
 #[derive(Debug, Clone)]
@@ -86,7 +89,7 @@ impl Source {
                 files.insert(name.to_owned(), read(&path)?);
             }
         }
-        for part in [folder_of(Kind::Type), folder_of(Kind::Verb)] {
+        for part in WRITTEN.map(folder_of) {
             let path = folder.join(part);
             if !path.is_dir() {
                 continue;
@@ -101,7 +104,7 @@ impl Source {
         if files.keys().all(|name| name == LOCK) {
             let known: Vec<_> = Self::names().into_iter().collect();
             anyhow::bail!(
-                "{:?} is neither a built-in bundle ({}) nor a folder with {MANIFEST}, types/ or verbs/",
+                "{:?} is neither a built-in bundle ({}) nor a folder with {MANIFEST}, types/, verbs/ or projections/",
                 folder.display().to_string(),
                 known.join(", ")
             );
@@ -162,9 +165,7 @@ impl std::fmt::Display for Source {
 fn is_part(path: &str) -> bool {
     match path.split_once('/') {
         None => matches!(path, MANIFEST | LOCK),
-        Some((folder, file)) => {
-            !file.contains('/') && [Kind::Type, Kind::Verb].map(folder_of).contains(&folder)
-        }
+        Some((folder, file)) => !file.contains('/') && WRITTEN.map(folder_of).contains(&folder),
     }
 }
 
@@ -185,10 +186,7 @@ pub(crate) fn in_folder(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
     for folder in folders(root)? {
         for inner in folders(&folder)? {
             let name = inner.file_name().unwrap_or_default();
-            let is_own = [Kind::Type, Kind::Verb]
-                .map(folder_of)
-                .iter()
-                .any(|own| name == *own);
+            let is_own = WRITTEN.map(folder_of).iter().any(|own| name == *own);
             if !is_own && holds_definitions(&inner) {
                 found.push(inner);
             }
@@ -202,8 +200,8 @@ pub(crate) fn in_folder(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 fn holds_definitions(folder: &Path) -> bool {
-    let parts = [MANIFEST, folder_of(Kind::Type), folder_of(Kind::Verb)];
-    parts.iter().any(|part| folder.join(part).exists())
+    let mut parts = WRITTEN.map(folder_of).into_iter().chain([MANIFEST]);
+    parts.any(|part| folder.join(part).exists())
 }
 
 fn folders(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
