@@ -67,6 +67,14 @@ pub async fn get_as(url: &str, accept: &str) -> Answer {
         .unwrap_or_else(|error| panic!("GET {url}: {error:?}"))
 }
 
+/// GETs a URL with a bearer token.
+pub(crate) async fn get_with_token(url: &str, token: &str) -> Answer {
+    let request = client().get(url).bearer_auth(token);
+    send(request)
+        .await
+        .unwrap_or_else(|error| panic!("GET {url}: {error:?}"))
+}
+
 /// Sends a request and reads its answer.
 pub(crate) async fn send(request: reqwest::RequestBuilder) -> reqwest::Result<Answer> {
     let response = request.send().await?;

@@ -175,6 +175,15 @@ impl Node {
     }
 }
 
+impl Node {
+    /// GETs a path of the internal listener of the services, with the operator's token or another: `/views/followers`.
+    pub async fn internal(&self, path: &str, token: Option<&str>) -> crate::Answer {
+        let connection = connection(&self.data).unwrap_or_else(|problem| panic!("{problem}"));
+        let token = token.unwrap_or(&connection.token);
+        crate::answer::get_with_token(&format!("{}{path}", connection.grpc), token).await
+    }
+}
+
 impl Deref for Node {
     type Target = Domain;
 

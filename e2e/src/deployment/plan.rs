@@ -6,7 +6,7 @@ use fedsx_runtime::{
     keyring::MasterKey,
     token::{Role, Tokens},
 };
-use fedsx_testing::{Port, postgres::Database, rabbitmq::Vhost};
+use fedsx_testing::{Port, postgres::Database, rabbitmq::Vhost, s3};
 
 use super::{Balancer, Deployment, Replica, tls};
 use crate::{Domain, domain::Services};
@@ -51,6 +51,17 @@ impl Plan {
     pub fn set(mut self, key: &str, value: &str) -> Self {
         self.settings.push((variable(key), value.to_owned()));
         self
+    }
+
+    /// The log's replicas keep blobs in the bucket of this server.
+    #[must_use]
+    pub fn with_blobs(mut self, server: &s3::Server) -> Self {
+        let of_bucket = server
+            .environment()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        self.settings.extend(of_bucket);
+        let place = format!("s3://{}/{}", s3::Server::BUCKET, self.bundle);
+        self.set("blobs", &place)
     }
 
     /// Internal calls go over TLS, by an authority of its own.

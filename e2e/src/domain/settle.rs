@@ -51,7 +51,7 @@ impl Domain {
             .rfind(|entry| entry.verb() == "Follow" && entry.stream.starts_with("inbox/"))
             .map_or(0, |entry| entry.position);
         let views = self.projection_client().list_views(ListViewsRequest {}).await;
-        for ViewState { view, shards } in views.map_err(told)?.into_inner().views {
+        for ViewState { view, shards, .. } in views.map_err(told)?.into_inner().views {
             // A reaction writes its cursor when it has answered something, and else only now and then.
             let goal = if view.starts_with("reaction/") {
                 asked

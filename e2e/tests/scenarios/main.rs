@@ -7,6 +7,7 @@
     reason = "all of it is tests"
 )]
 
+mod blobs;
 mod blocks;
 mod cli;
 mod crash;
@@ -20,8 +21,11 @@ mod genesis;
 mod inbox;
 mod loops;
 mod reading;
+mod relations;
 mod restart;
 mod smoke;
+mod snapshots;
 mod steps;
 mod trace;
 mod types;
+mod views;

@@ -8,6 +8,10 @@ use fedsx_testing::{postgres, rabbitmq};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
+use tonic_reflection::pb::v1::{
+    ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+    server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+};
 
 /// What is away is noticed, and what is back too.
 const NOTICED: Duration = Duration::from_secs(120);
@@ -26,6 +30,27 @@ async fn serving(blog: &mut Deployment, role: Role, service: &str) -> ServingSta
         .status()
 }
 
+/// The services that a role tells of by reflection, as `grpcurl … list` shows them.
+async fn reflected(blog: &mut Deployment, role: Role) -> Vec<String> {
+    let url = blog.replica(role, 0).url();
+    let mut client = ServerReflectionClient::new(transport::channel(&url).expect("a URL"));
+    let request = ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::ListServices(String::new())),
+    };
+    let asked = futures::stream::iter([request]);
+    let mut answers = client
+        .server_reflection_info(asked)
+        .await
+        .expect("an answer")
+        .into_inner();
+    let answer = answers.message().await.expect("an answer").expect("one");
+    let Some(MessageResponse::ListServicesResponse(listed)) = answer.message_response else {
+        panic!("{answer:?}");
+    };
+    listed.service.into_iter().map(|service| service.name).collect()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_role_says_what_it_lacks_and_lives_on() {
     let (mut postgres, mut rabbitmq) = tokio::join!(postgres::Server::start(), rabbitmq::Server::start());
@@ -41,6 +66,8 @@ async fn each_role_says_what_it_lacks_and_lives_on() {
         (Role::Delivery, "fedsx.v1.Delivery"),
     ] {
         assert_eq!(serving(&mut blog, role, service).await, ServingStatus::Serving);
+        let told = reflected(&mut blog, role).await;
+        assert!(told.iter().any(|name| name == service), "{told:?}");
     }
 
     rabbitmq.stop().await;

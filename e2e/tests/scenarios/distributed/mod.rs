@@ -1,5 +1,6 @@
 //! A domain whose roles are processes of their own, on PostgreSQL and RabbitMQ, while parts of it break.
 
+mod blobs;
 mod broker;
 mod database;
 mod frozen;

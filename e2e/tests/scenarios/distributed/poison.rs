@@ -10,7 +10,8 @@ async fn a_view_that_stands_still_says_so_and_goes_on_where_an_operator_says_so(
     let Pair { blog, events } = Pair::of(fedsx_e2e::Deployment::blog()).await;
     let author = blog.actor("author");
     // As a faulty version, or a faulty disk, would have left it.
-    let damage = "UPDATE projection.view_row SET value = '[]' WHERE view = 'followers'";
+    let damage = "UPDATE projection.view_row SET value = '[]'
+                  WHERE view = (SELECT id FROM projection.projection WHERE name = 'followers')";
     blog.database().execute(damage).await;
     events.json(&["unfollow", &author, "--actor", "main"]).await;
     let followers = async || {
