@@ -1,4 +1,5 @@
-//! What the views tell about being ready: caught up once, and none of their shards standing still.
+//! What the views tell about being ready: caught up once, and none of federation's own standing still. One that a domain has
+//! defined for itself may stand still by what a stranger sent: that is told by metrics and `ListViews`, and stops nobody else.
 
 use std::error::Error;
 
@@ -6,7 +7,7 @@ use fedsx_runtime::health::Readiness;
 
 use crate::{
     roster::{Part, Roster},
-    shard::lease::Lease,
+    shard::{ShardId, lease::Lease},
     store::{Result, Store},
 };
 
@@ -71,7 +72,7 @@ impl Standing {
     /// Work goes on: the store has answered.
     pub(crate) async fn tell(&mut self, store: &dyn Store, roster: &Roster, leases: &[Lease]) -> Result<()> {
         self.readiness.has(STORE);
-        if let Some((shard, why)) = halted(leases) {
+        if let Some((shard, why)) = halted(roster, leases) {
             let shard = roster.title(shard);
             self.readiness.lacks(PART, format!("{shard} stands still: {why}"));
             return Ok(());
@@ -84,17 +85,19 @@ impl Standing {
     }
 
     async fn reaches(&mut self, store: &dyn Store, roster: &Roster, leases: &[Lease]) -> Result<bool> {
-        let group = roster.group(Part::Live);
-        if group.shards.is_empty() {
+        let mut needed = roster.group(Part::Live).shards;
+        needed.retain(|shard| roster.is_native(&shard.view));
+        if needed.is_empty() {
             self.readiness.lacks(PART, "no view is declared yet");
             return Ok(false);
         }
         let lowest = |position: Option<u64>| position.unwrap_or(u64::MAX);
-        let mut reached = lowest(leases.iter().map(|lease| lease.position).min());
+        let here = leases.iter().filter(|lease| needed.contains(&lease.shard));
+        let mut reached = lowest(here.map(|lease| lease.position).min());
         let target = self.target.unwrap_or(0);
         if reached >= target {
             let shards = store.shards().await?;
-            let ours = shards.iter().filter(|shard| group.shards.contains(&shard.id));
+            let ours = shards.iter().filter(|shard| needed.contains(&shard.id));
             reached = lowest(ours.map(|shard| shard.position).min());
         }
         self.caught_up = self.target.is_some_and(|target| reached >= target);
@@ -110,9 +113,10 @@ impl Standing {
     }
 }
 
-fn halted(leases: &[Lease]) -> Option<(&crate::shard::ShardId, &str)> {
+fn halted<'l>(roster: &Roster, leases: &'l [Lease]) -> Option<(&'l ShardId, &'l str)> {
     leases
         .iter()
+        .filter(|lease| roster.is_native(&lease.shard.view))
         .find_map(|lease| Some((&lease.shard, lease.halted.as_deref()?)))
 }
 

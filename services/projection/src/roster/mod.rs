@@ -121,8 +121,21 @@ impl Roster {
 
     /// What people call a shard.
     pub(crate) fn title(&self, shard: &ShardId) -> String {
-        let name = self.kept.iter().find(|kept| kept.id == shard.view);
-        format!("{}/{}", name.map_or(&shard.view, |kept| &kept.name), shard.shard)
+        format!(
+            "{}/{}",
+            self.name(&shard.view).unwrap_or(&shard.view),
+            shard.shard
+        )
+    }
+
+    fn name(&self, id: &str) -> Option<&str> {
+        let kept = self.kept.iter().find(|kept| kept.id == id)?;
+        Some(&kept.name)
+    }
+
+    /// Whether federation itself goes by the view of this id.
+    pub(crate) fn is_native(&self, id: &str) -> bool {
+        self.name(id).is_some_and(is_native)
     }
 }
 

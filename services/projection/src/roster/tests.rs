@@ -139,6 +139,33 @@ async fn poison_halts_what_is_built_and_the_old_one_serves_on_until_it_is_repair
     node.stop().await;
 }
 
+/// Strangers must not be able to stop a domain by what its author has not thought of.
+#[tokio::test]
+async fn what_stands_still_by_what_a_stranger_sent_stops_nothing_else() {
+    let (log, store) = (endorsed(3), store().await);
+    let node = Node::start(&store, &log).await;
+    log.define(endorsements(
+        "{'count': state.count + (has(activity.weight) ? activity.weight : 1)}",
+    ));
+    eventually("live", async || states(&node, "endorsements").await == ["live"]).await;
+    let heavy = json!({"type": "Endorse", "object": "https://blog.example/objects/1", "weight": "heavy"});
+    log.append(&format!("inbox/{BOB}"), BOB, heavy);
+    eventually("one shard stands still", async || {
+        let shards = node.shards("endorsements").await;
+        shards.iter().filter(|shard| !shard.halted.is_empty()).count() == 1
+    })
+    .await;
+    node.row("followers", "none", &log).await;
+    assert!(node.context.readiness.lacking().is_empty());
+    node.stop().await;
+    let again = Node::start(&store, &log).await;
+    eventually("ready again", async || {
+        again.context.readiness.lacking().is_empty()
+    })
+    .await;
+    again.stop().await;
+}
+
 #[tokio::test]
 async fn what_was_built_is_there_after_a_restart_whether_or_not_the_log_is() {
     let (log, store) = (endorsed(20), store().await);

@@ -137,8 +137,9 @@ impl Worker {
                 biased;
                 _ = turns.tick() => self.hold(held).await?,
                 Ok(()) = held.roster.changed() => {
-                    held.regroup(&self.measures, self.part);
-                    self.hold(held).await?;
+                    if held.regroup(&self.measures, self.part) {
+                        self.hold(held).await?;
+                    }
                 }
                 batch = next(&mut held.reader) => {
                     self.apply(held, &batch?).await?;
@@ -268,15 +269,16 @@ impl Held {
         }
     }
 
-    /// Goes by the roster as it is now. What is read is read anew where others listen.
-    fn regroup(&mut self, measures: &Measures, part: Part) {
+    /// Goes by the roster as it is now. False: nothing has changed for this worker.
+    fn regroup(&mut self, measures: &Measures, part: Part) -> bool {
         let known = self.roster.borrow_and_update().clone();
         let group = known.group(part);
         if group == self.group {
-            return;
+            return false;
         }
         self.leave(measures, part);
         (self.projections, self.group) = (known.part(part), group);
+        true
     }
 
     /// Forgets what it holds.

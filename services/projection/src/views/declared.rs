@@ -52,11 +52,12 @@ impl View {
             return None;
         }
         match self.fold.key.evaluate(&bindings, BUDGET).value.ok()? {
-            Value::String(key) => Some(vec![key]),
+            Value::String(key) if !key.is_empty() => Some(vec![key]),
             Value::Array(keys) if keys.len() <= MAX_KEYS => keys
                 .into_iter()
                 .map(|key| match key {
-                    Value::String(key) => Some(key),
+                    // Pages begin behind the empty key.
+                    Value::String(key) if !key.is_empty() => Some(key),
                     _ => None,
                 })
                 .collect(),
@@ -168,6 +169,12 @@ mod tests {
             story.received(BOB, endorse(&object));
         }
         assert!(rows(endorsements(), &story).is_empty());
+        story.received(BOB, endorse(&json!("a")));
+        for key in ["''", "['a', '']", "[activity.object, 7]", "entry"] {
+            let mut record = endorsements();
+            record["key"] = key.into();
+            assert!(rows(record, &story).is_empty(), "{key}");
+        }
     }
 
     #[test]
