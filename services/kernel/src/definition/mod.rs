@@ -27,7 +27,7 @@ pub use field::{Field, FieldType};
 pub use format::Format;
 pub use named::MAX_RECORD;
 pub use objects::{MAX_OBJECTS, objects, type_cid, type_cids};
-pub use projection_record::{Body, Declared, OF_ENTRIES, OF_ROWS, ProjectionRecord, is_native};
+pub use projection_record::{Body, Declared, OF_ENTRIES, OF_ROWS, ProjectionRecord, is_native, native_names};
 pub use read::{DEFINES, DefinitionError, Kind};
 pub use rules::{Derives, MAX_RULES, RelationRule};
 pub use schema::{Refinement, Schema};

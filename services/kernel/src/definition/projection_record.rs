@@ -143,6 +143,11 @@ impl ProjectionRecord {
     }
 }
 
+/// The names of the views that federation itself goes by.
+pub fn native_names() -> impl Iterator<Item = &'static str> {
+    NATIVE.iter().map(|(name, _)| *name)
+}
+
 /// Whether federation itself goes by the view of this name.
 #[must_use]
 pub fn is_native(name: &str) -> bool {

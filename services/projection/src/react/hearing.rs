@@ -80,7 +80,8 @@ async fn read(reader: &mut Option<Reader>) -> Result<Batch, SourceError> {
     }
 }
 
-fn listens(stream: &Stream, verb: &str) -> bool {
+/// What a reaction wants to hear of.
+pub(crate) fn listens(stream: &Stream, verb: &str) -> bool {
     matches!(stream, Stream::Outbox(_) | Stream::Inbox(_)) && verb == "Follow"
 }
 

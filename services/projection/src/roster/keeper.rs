@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use fedsx_kernel::definition::{Kind, ProjectionRecord};
+use fedsx_kernel::definition::{Kind, ProjectionRecord, native_names};
 use fedsx_proto::v1::Definition;
 use tokio::{task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
@@ -155,7 +155,10 @@ impl Keeper {
             .definitions
             .into_iter()
             .filter(|definition| definition.kind == Kind::Projection.as_str());
-        self.in_effect = projections.map(in_effect).collect();
+        let in_effect: Vec<InEffect> = projections.map(in_effect).collect();
+        // While a new domain is being seeded, nothing is taken by halves.
+        let whole = native_names().all(|name| in_effect.iter().any(|defined| defined.name == name));
+        self.in_effect = if whole { in_effect } else { Vec::new() };
         self.read = Some(defined.position);
         Ok(())
     }

@@ -213,7 +213,9 @@ impl Worker {
     }
 
     fn read(&self, projections: &Arc<[Arc<Projection>]>, after: u64) -> Reader {
-        let interest = views::interest(projections);
+        // Who hears what is read here passes over what is not in it.
+        let heard = self.relay.is_some();
+        let interest = views::interest(projections, heard);
         Reader::start(self.source.clone(), interest, References::LookUp, after)
     }
 

@@ -91,7 +91,7 @@ pub(super) async fn replay(
     let views: Arc<[Arc<Projection>]> = Arc::from([view.clone()]);
     let target = shards.last();
     source.head(target).await?;
-    let interest = views::interest(&views);
+    let interest = views::interest(&views, false);
     let mut reader = Reader::start(source.clone(), interest, References::LookUp, 0);
     while !shards.due().is_empty() {
         let batch = reader.next().await?;

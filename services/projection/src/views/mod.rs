@@ -17,7 +17,7 @@ use fedsx_kernel::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::{entry::Entry, source::Interest};
+use crate::{entry::Entry, react, source::Interest};
 
 pub(crate) mod actors;
 mod blocks;
@@ -120,13 +120,15 @@ pub(crate) fn native(name: &str, version: u32, origin: &Origin) -> Option<Box<dy
     })
 }
 
-/// What any of the views listens to, and what defines another, so that it works at once.
-pub(crate) fn interest(projections: &Arc<[Arc<Projection>]>) -> Interest {
+/// What any of the views listens to, and what defines another, so that it works at once; where it is `heard` by the reaction,
+/// also what that listens to.
+pub(crate) fn interest(projections: &Arc<[Arc<Projection>]>, heard: bool) -> Interest {
     let projections = projections.clone();
     Interest::new(move |stream, verb| {
         let mut views = projections.iter().map(|projection| &projection.view);
         let defines = matches!(stream, Stream::Outbox(_)) && verb == Kind::Projection.verb();
-        defines || views.any(|view| view.listens(stream, verb))
+        let reacts = heard && react::hearing::listens(stream, verb);
+        defines || reacts || views.any(|view| view.listens(stream, verb))
     })
 }
 
