@@ -4,6 +4,13 @@ use std::collections::BTreeMap;
 
 use crate::roster::settle::{self, InEffect, Kept, Standing, State};
 
+/// Reads them, in either backend.
+pub(super) const STANDINGS: &str =
+    "SELECT projection.*, count(shard.view) AS shards, coalesce(min(shard.position), 0) AS lowest,
+            count(shard.halted) AS halted
+     FROM projection LEFT JOIN shard ON shard.view = projection.id
+     GROUP BY projection.id ORDER BY projection.id";
+
 /// The projections as they stand, and how far each is.
 pub(super) type Standings = Vec<(Kept, Option<Standing>)>;
 

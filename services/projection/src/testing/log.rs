@@ -38,7 +38,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tonic::{Request, Response, Status, Streaming, service::interceptor::InterceptedService};
 
-use super::{AT, BASE, Story, complete, entry, native_records, node::PATIENCE, origin, projection};
+use super::{AT, BASE, Story, complete, entry, native_records, node::PATIENCE, note, origin, projection};
 use crate::{LogClient, source::Source};
 
 /// Entries of one message.
@@ -115,6 +115,14 @@ impl TestLog {
         let position = self.lock().push(make);
         self.tell();
         position
+    }
+
+    /// Appends what no fold can read.
+    pub(crate) fn poison(&self) -> u64 {
+        self.push(|position| Entry {
+            stream: "attic".to_owned(),
+            ..entry(position, "domain", &note())
+        })
     }
 
     /// Defines a projection, as the base does.

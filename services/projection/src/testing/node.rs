@@ -88,6 +88,12 @@ impl Node {
         tokio::time::timeout(PATIENCE, waiting).await.unwrap()
     }
 
+    /// How many shards of a view stand still.
+    pub(crate) async fn halted(&self, view: &str) -> usize {
+        let shards = self.shards(view).await;
+        shards.iter().filter(|shard| !shard.halted.is_empty()).count()
+    }
+
     /// What `ListViews` shows.
     pub(crate) async fn views(&self) -> Vec<ViewState> {
         let listed = self.service.list_views(Request::new(ListViewsRequest {}));

@@ -14,11 +14,11 @@ use crate::{
     source::Batch,
     store::{Advance, Change, Group},
     testing::{
-        ALICE, BASE, Story, board, entry,
+        ALICE, BASE, Story, board,
         log::TestLog,
         native_id,
         node::{Node, eventually, store},
-        note, person, sample, views,
+        person, sample, views,
     },
 };
 
@@ -172,20 +172,13 @@ async fn a_shard_that_has_missed_an_entry_is_named() {
 #[tokio::test]
 async fn poison_and_what_was_decided_about_it_are_verified() {
     let log = TestLog::new(&story());
-    let poison = log.push(|position| v1::Entry {
-        stream: "attic".to_owned(),
-        ..entry(position, "domain", &note())
-    });
+    let poison = log.poison();
     let store = store().await;
     let node = Node::start(&store, &log).await;
-    let halted = async |view: &str| {
-        let shards = node.shards(view).await;
-        shards.iter().filter(|shard| !shard.halted.is_empty()).count()
-    };
-    eventually("halted", async || halted("objects").await == 8).await;
+    eventually("halted", async || node.halted("objects").await == 8).await;
     let skip = json!({"type": "Skip", "view": native_id("objects"), "shards": [0, 1, 2], "position": poison, "summary": "damaged"});
     log.append("domain", BASE, skip);
-    eventually("three go on", async || halted("objects").await == 5).await;
+    eventually("three go on", async || node.halted("objects").await == 5).await;
     let there = async || {
         let shards = node.shards("objects").await;
         shards.iter().filter(|shard| shard.position == poison + 1).count() == 3

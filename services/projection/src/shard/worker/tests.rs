@@ -1,15 +1,19 @@
 use fedsx_proto::v1::{GetRowRequest, projection_server::Projection as _};
+use fedsx_runtime::metrics::Metrics;
 use serde_json::json;
 
 use super::*;
 use crate::{
+    roster::settle::InEffect,
+    snapshot::Vault,
+    source::relay,
     store::{Advance, Change, Shard},
     testing::{
-        ALICE, BASE, BOB, Story, complete, entry,
+        ALICE, BASE, BOB, Story, complete,
         log::TestLog,
         native_id,
         node::{Node, eventually, store},
-        note, person,
+        origin, person, projection,
         warnings::Warnings,
     },
 };
@@ -117,10 +121,7 @@ async fn continues_where_it_ended() {
 #[tokio::test]
 async fn poison_halts_every_view_and_says_so() {
     let log = TestLog::new(&notes(3));
-    log.push(|position| fedsx_proto::v1::Entry {
-        stream: "attic".to_owned(),
-        ..entry(position, "domain", &note())
-    });
+    log.poison();
     let node = Node::start(&store().await, &log).await;
     eventually("halted", async || {
         node.shards("actors")
@@ -155,24 +156,17 @@ async fn poison_halts_every_view_and_says_so() {
 #[tokio::test]
 async fn poison_is_passed_over_where_an_operator_has_decided_so() {
     let log = TestLog::new(&notes(3));
-    let poison = log.push(|position| fedsx_proto::v1::Entry {
-        stream: "attic".to_owned(),
-        ..entry(position, "domain", &note())
-    });
+    let poison = log.poison();
     let store = store().await;
     let node = Node::start(&store, &log).await;
-    let halted = async |view: &str| {
-        let shards = node.shards(view).await;
-        shards.iter().filter(|shard| !shard.halted.is_empty()).count()
-    };
-    eventually("halted", async || halted("actors").await == 8).await;
+    eventually("halted", async || node.halted("actors").await == 8).await;
     let skip = async |view: &str, shards: std::ops::Range<u32>| {
         let (reason, id) = ("damaged", node.id(view).await);
         json!({"type": "Skip", "view": id, "shards": shards.collect::<Vec<_>>(), "position": poison, "summary": reason})
     };
     log.append("domain", BASE, skip("actors", 0..5).await);
-    eventually("five go on", async || halted("actors").await == 3).await;
-    assert_eq!(halted("objects").await, 8);
+    eventually("five go on", async || node.halted("actors").await == 3).await;
+    assert_eq!(node.halted("objects").await, 8);
     for view in [
         "actors",
         "blocks",
@@ -183,7 +177,7 @@ async fn poison_is_passed_over_where_an_operator_has_decided_so() {
     ] {
         log.append("domain", BASE, skip(view, 0..8).await);
     }
-    eventually("all go on", async || halted("objects").await == 0).await;
+    eventually("all go on", async || node.halted("objects").await == 0).await;
     eventually("ready", async || node.context.readiness.lacking().is_empty()).await;
     node.stop().await;
     // A rebuild comes to the same.
@@ -347,4 +341,53 @@ async fn another_log_is_not_folded_on() {
             .is_some_and(|why| why.contains("another log, or one that was set back"))
     })
     .await;
+}
+
+/// The reaction goes by what the worker has read, whichever views the worker folds just then.
+#[tokio::test]
+async fn what_is_relayed_has_every_follow_though_no_view_listens_to_it() {
+    let mut story = notes(3);
+    story.received(BOB, json!({"type": "Follow", "object": ALICE}));
+    let (log, store) = (TestLog::new(&story), store().await);
+    let deaf = projection(json!({"name": "deaf", "on": {"verbs": ["Shout"]}, "key": "'a'", "fold": "state"}));
+    let in_effect = InEffect {
+        id: deaf.cid().to_string(),
+        name: deaf.name().to_owned(),
+        record: deaf.canonical().to_vec(),
+        since: 1,
+    };
+    let kept = store.settle(&[in_effect]).await.unwrap();
+    let board = Board::default();
+    board.tell(Roster::of(
+        kept,
+        &[Arc::new(Projection::of(&deaf, &origin()).unwrap())],
+    ));
+    let (relay, mut relayed) = relay();
+    let source = log.source();
+    let worker = Worker {
+        store: store.clone(),
+        part: Part::Live,
+        board,
+        relay: Some(relay),
+        owner: "test".to_owned(),
+        term: TERM,
+        progress: Progress::new(store),
+        measures: Measures::register(&Metrics::default()).unwrap(),
+        standing: None,
+        decisions: Decisions::default(),
+        beginning: Beginning::new(Vault::new(source.client.clone())),
+        source,
+    };
+    let stop = CancellationToken::new();
+    let working = tokio::spawn(worker.run(stop.clone()));
+    let mut heard = Vec::new();
+    while heard.is_empty() {
+        let batch = relayed.next().await;
+        let entries = batch.items.iter().map(|item| item.content.as_ref().unwrap());
+        heard.extend(entries.map(|entry| (entry.position, entry.activity.verb().to_owned())));
+        assert!(batch.last < 4 || !heard.is_empty(), "the Follow is passed over");
+    }
+    assert_eq!(heard, [(4, "Follow".to_owned())]);
+    stop.cancel();
+    working.await.unwrap();
 }

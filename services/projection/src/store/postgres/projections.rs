@@ -9,20 +9,15 @@ use crate::{
     shard::ShardId,
     store::{
         Result, decode,
-        settlement::{Settlement, Standings},
+        settlement::{STANDINGS, Settlement, Standings},
     },
 };
 
 pub(super) async fn standings(connection: &mut PgConnection) -> Result<Standings> {
-    let rows = sqlx::query(
-        "SELECT projection.*, count(shard.view) AS shards, coalesce(min(shard.position), 0) AS lowest,
-                count(shard.halted) AS halted
-         FROM projection LEFT JOIN shard ON shard.view = projection.id
-         GROUP BY projection.id ORDER BY projection.id",
-    )
-    .fetch_all(connection)
-    .await
-    .map_err(driver("read projections"))?;
+    let rows = sqlx::query(STANDINGS)
+        .fetch_all(connection)
+        .await
+        .map_err(driver("read projections"))?;
     rows.iter().map(decode::kept).collect()
 }
 

@@ -10,20 +10,15 @@ use crate::{
     store::{
         Result,
         decode::{self, Columns as _},
-        settlement::{Settlement, Standings},
+        settlement::{STANDINGS, Settlement, Standings},
     },
 };
 
 pub(super) async fn standings(connection: impl sqlx::Executor<'_, Database = Sqlite>) -> Result<Standings> {
-    let rows = sqlx::query(
-        "SELECT projection.*, count(shard.view) AS shards, coalesce(min(shard.position), 0) AS lowest,
-                count(shard.halted) AS halted
-         FROM projection LEFT JOIN shard ON shard.view = projection.id
-         GROUP BY projection.id ORDER BY projection.id",
-    )
-    .fetch_all(connection)
-    .await
-    .map_err(driver("read projections"))?;
+    let rows = sqlx::query(STANDINGS)
+        .fetch_all(connection)
+        .await
+        .map_err(driver("read projections"))?;
     rows.iter().map(decode::kept).collect()
 }
 
