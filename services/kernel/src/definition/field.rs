@@ -6,7 +6,9 @@ use super::{format::Format, members::Members, read::DefinitionError};
 
 /// Most values of an `enum`.
 const MAX_ENUM: usize = 256;
-const KNOWN: [&str; 10] = [
+/// Most characters of a text that is `unique`: it becomes part of a key.
+const MAX_UNIQUE: u64 = 256;
+const KNOWN: [&str; 12] = [
     "name",
     "type",
     "required",
@@ -17,6 +19,8 @@ const KNOWN: [&str; 10] = [
     "maxItems",
     "enum",
     "format",
+    "from",
+    "unique",
 ];
 
 /// What kind of JSON value a field has.
@@ -84,6 +88,10 @@ pub struct Field {
     /// Empty: any.
     pub one_of: Vec<Value>,
     pub format: Option<Format>,
+    /// Of a slug: the field whose text it is derived from, where an object of the defining domain leaves it out.
+    pub from: Option<String>,
+    /// Whether no two objects of the defining domain have the same text.
+    pub unique: bool,
 }
 
 impl Field {
@@ -103,6 +111,8 @@ impl Field {
             max_items: members.count("maxItems")?,
             one_of: one_of(&members)?,
             format: format(&members)?,
+            from: members.text("from")?.map(str::to_owned),
+            unique: members.flag("unique")?.unwrap_or(false),
         };
         field.check(&members)?;
         Ok(field)
@@ -114,6 +124,8 @@ impl Field {
             ("minLength", &[FieldType::String][..]),
             ("maxLength", &[FieldType::String, FieldType::Array]),
             ("format", &[FieldType::String]),
+            ("from", &[FieldType::String]),
+            ("unique", &[FieldType::String]),
             ("minimum", &[FieldType::Integer, FieldType::Number]),
             ("maximum", &[FieldType::Integer, FieldType::Number]),
             ("maxItems", &[FieldType::Array]),
@@ -131,6 +143,14 @@ impl Field {
             && minimum.as_f64() > maximum.as_f64()
         {
             return Err(members.error("minimum", "is above `maximum`"));
+        }
+        let is_slug = self.format == Some(Format::Slug);
+        if self.from.is_some() && !is_slug {
+            return Err(members.error("from", "needs `format: slug`"));
+        }
+        if self.unique && !is_slug && self.max_length.is_none_or(|most| most > MAX_UNIQUE) {
+            let problem = format!("needs `format: slug`, or a `maxLength` of at most {MAX_UNIQUE}");
+            return Err(members.error("unique", problem));
         }
         let fits = |value: &Value| self.kind.is_none_or(|kind| kind.fits(value));
         match self.one_of.iter().all(fits) {

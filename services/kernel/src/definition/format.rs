@@ -2,7 +2,7 @@
 
 use jiff::{Timestamp, civil::Date};
 
-use crate::{cid::Cid, json::MAX_BYTES};
+use crate::{cid::Cid, json::MAX_BYTES, recurrence, slug};
 
 /// What a string must look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,16 +19,25 @@ pub enum Format {
     Language,
     /// A CID of a canonical JSON document.
     Cid,
+    /// A name in a URL: lower-case ASCII letters and digits, with single hyphens between them; 1 to 100 characters.
+    Slug,
+    /// The name of a time zone of the IANA database that is in the binary: `Europe/Zurich`.
+    Timezone,
+    /// When something recurs, RFC 5545 section 3.3.10, within the bounds of [`recurrence::Rule`]: `FREQ=WEEKLY;BYDAY=SA`.
+    Rrule,
 }
 
 impl Format {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::DateTime,
         Self::Date,
         Self::Uri,
         Self::Email,
         Self::Language,
         Self::Cid,
+        Self::Slug,
+        Self::Timezone,
+        Self::Rrule,
     ];
 
     /// The word for it, JSON Schema's where it has one.
@@ -41,6 +50,9 @@ impl Format {
             Self::Email => "email",
             Self::Language => "language",
             Self::Cid => "cid",
+            Self::Slug => "slug",
+            Self::Timezone => "timezone",
+            Self::Rrule => "rrule",
         }
     }
 
@@ -56,6 +68,9 @@ impl Format {
             Self::Email => is_email(text),
             Self::Language => is_language(text),
             Self::Cid => text.parse::<Cid>().is_ok(),
+            Self::Slug => slug::is_slug(text),
+            Self::Timezone => recurrence::zone(text).is_some(),
+            Self::Rrule => text.parse::<recurrence::Rule>().is_ok(),
         }
     }
 }

@@ -1,12 +1,13 @@
 //! Definitions: the records that say what a domain's types and verbs are, as data.
 //!
 //! A record is a JSON object, immutable, named by the CID of its canonical form. `DefineType`, `SubtypeOf`,
-//! `DefineActivity` and `DefineProjection` are the activities that publish one, as their `object`. Records come from strangers too: every part
+//! `DefineActivity`, `DefineProjection` and `DefineBehaviour` are the activities that publish one, as their `object`. Records come from strangers too: every part
 //! of one is bounded before it is used.
 //!
 //! Enter by [`Definition::read`] for what an activity defines, by [`TypeRecord::parse`] for bytes that a peer serves, and
 //! by [`check`] for whether a document fits its records.
 
+mod behaviour;
 mod check;
 mod field;
 mod format;
@@ -22,6 +23,10 @@ mod vocabulary;
 
 use serde_json::{Map, Value};
 
+pub use behaviour::{
+    Action, Awaited, BehaviourRecord, Case, Edge, Effect, EffectKind, MAX_ITEMS, OF_FLOWS, Step, Suspend,
+    Template, Timer, Trigger,
+};
 pub use check::{Rule, Violation, check};
 pub use field::{Field, FieldType};
 pub use format::Format;
@@ -46,6 +51,7 @@ pub enum Definition {
     Subtype(SubtypeLink),
     Verb(VerbRecord),
     Projection(ProjectionRecord),
+    Behaviour(BehaviourRecord),
 }
 
 impl Definition {
@@ -59,6 +65,7 @@ impl Definition {
             Kind::Subtype => Self::Subtype(SubtypeLink::read(record)?),
             Kind::Verb => Self::Verb(VerbRecord::read(record)?),
             Kind::Projection => Self::Projection(ProjectionRecord::read(record)?),
+            Kind::Behaviour => Self::Behaviour(BehaviourRecord::read(record)?),
         })
     }
 
@@ -73,6 +80,7 @@ impl Definition {
         match kind {
             Kind::Type | Kind::Verb => schema::complete(&mut record, kind.subject())?,
             Kind::Projection => projection_record::complete(&mut record),
+            Kind::Behaviour => behaviour::complete(&mut record),
             Kind::Subtype => {}
         }
         Self::read(kind, &record)?;
@@ -87,6 +95,7 @@ impl Definition {
             Self::Subtype(_) => Kind::Subtype,
             Self::Verb(_) => Kind::Verb,
             Self::Projection(_) => Kind::Projection,
+            Self::Behaviour(_) => Kind::Behaviour,
         }
     }
 
@@ -97,6 +106,7 @@ impl Definition {
             Self::Type(record) => Some(record.name()),
             Self::Verb(record) => Some(record.name()),
             Self::Projection(record) => Some(record.name()),
+            Self::Behaviour(record) => Some(record.name()),
             Self::Subtype(_) => None,
         }
     }
@@ -109,6 +119,7 @@ impl Definition {
             Self::Subtype(link) => link.cid(),
             Self::Verb(record) => record.cid(),
             Self::Projection(record) => record.cid(),
+            Self::Behaviour(record) => record.cid(),
         }
     }
 
@@ -120,6 +131,7 @@ impl Definition {
             Self::Subtype(link) => link.canonical(),
             Self::Verb(record) => record.canonical(),
             Self::Projection(record) => record.canonical(),
+            Self::Behaviour(record) => record.canonical(),
         }
     }
 }

@@ -210,7 +210,7 @@ impl Declared {
     }
 }
 
-fn names(on: &Members<'_>, key: &str) -> Result<Vec<String>, DefinitionError> {
+pub(super) fn names(on: &Members<'_>, key: &str) -> Result<Vec<String>, DefinitionError> {
     let Some(values) = on.list(key)? else {
         return Ok(Vec::new());
     };
@@ -222,11 +222,15 @@ fn names(on: &Members<'_>, key: &str) -> Result<Vec<String>, DefinitionError> {
     names.ok_or_else(|| on.error(key, "has something that is no name"))
 }
 
-fn required(members: &Members<'_>, key: &str, variables: &[&str]) -> Result<Program, DefinitionError> {
+pub(super) fn required(
+    members: &Members<'_>,
+    key: &str,
+    variables: &[&str],
+) -> Result<Program, DefinitionError> {
     expression(members, key, variables)?.ok_or_else(|| members.error(key, "is missing"))
 }
 
-fn expression(
+pub(super) fn expression(
     members: &Members<'_>,
     key: &str,
     variables: &[&str],

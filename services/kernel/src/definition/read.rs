@@ -38,11 +38,18 @@ pub enum Kind {
     Subtype,
     Verb,
     Projection,
+    Behaviour,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Type, Self::Subtype, Self::Verb, Self::Projection];
+    pub const ALL: [Self; 5] = [
+        Self::Type,
+        Self::Subtype,
+        Self::Verb,
+        Self::Projection,
+        Self::Behaviour,
+    ];
 
     /// The verb of the activities that publish such records.
     #[must_use]
@@ -52,6 +59,7 @@ impl Kind {
             Self::Subtype => "SubtypeOf",
             Self::Verb => "DefineActivity",
             Self::Projection => "DefineProjection",
+            Self::Behaviour => "DefineBehaviour",
         }
     }
 
@@ -61,7 +69,7 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| kind.verb() == verb)
     }
 
-    /// The word for it: `type`, `subtype`, `verb`, `projection`.
+    /// The word for it: `type`, `subtype`, `verb`, `projection`, `behaviour`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -69,6 +77,7 @@ impl Kind {
             Self::Subtype => "subtype",
             Self::Verb => "verb",
             Self::Projection => "projection",
+            Self::Behaviour => "behaviour",
         }
     }
 
@@ -82,7 +91,7 @@ impl Kind {
     pub(super) const fn subject(self) -> &'static str {
         match self {
             Self::Type | Self::Subtype => "object",
-            Self::Verb | Self::Projection => "activity",
+            Self::Verb | Self::Projection | Self::Behaviour => "activity",
         }
     }
 }

@@ -4,11 +4,17 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::{field::Field, members::Members, read::DefinitionError};
+use super::{
+    field::{Field, FieldType},
+    members::Members,
+    read::DefinitionError,
+};
 use crate::predicate::{self, Program, Scope};
 
 /// Most fields of a record.
 const MAX_FIELDS: usize = 64;
+/// Most fields of a record that are `unique`: each is a key that an object holds.
+const MAX_UNIQUE: usize = 4;
 /// The members of a record that a schema reads.
 pub(super) const KNOWN: [&str; 4] = [FIELDS, REFINEMENT, PROFILE, COST];
 const FIELDS: &str = "fields";
@@ -99,7 +105,38 @@ fn fields(members: &Members<'_>) -> Result<Vec<Field>, DefinitionError> {
         }
         fields.push(field);
     }
+    named(members, &fields)?;
     Ok(fields)
+}
+
+/// What fields say of each other.
+fn named(members: &Members<'_>, fields: &[Field]) -> Result<(), DefinitionError> {
+    let error = |index: usize, key: &str, problem: String| {
+        Err(DefinitionError::new(
+            format!("{}[{index}].{key}", members.at(FIELDS)),
+            problem,
+        ))
+    };
+    for (index, field) in fields.iter().enumerate() {
+        let Some(from) = &field.from else { continue };
+        let is_text = |other: &Field| other.name == *from && other.kind == Some(FieldType::String);
+        if from == &field.name || !fields.iter().any(is_text) {
+            return error(
+                index,
+                "from",
+                format!("is {from:?}, which is no other field of `type: string`"),
+            );
+        }
+    }
+    let unique = fields.iter().enumerate().filter(|(_, field)| field.unique);
+    match unique.map(|(index, _)| index).nth(MAX_UNIQUE) {
+        None => Ok(()),
+        Some(index) => error(
+            index,
+            "unique",
+            format!("is said of more than {MAX_UNIQUE} fields"),
+        ),
+    }
 }
 
 fn refinement(

@@ -86,6 +86,37 @@ fn what_follows_from_a_refinement_is_in_the_record() {
     assert_eq!(complete(Kind::Verb, verb).unwrap().name(), Some("Rate"));
 }
 
+fn slug_from(source: &str) -> Value {
+    let slug = json!({"name": "b", "type": "string", "format": "slug", "from": source});
+    json!({"name": "Post", "fields": [{"name": "a"}, slug]})
+}
+
+fn several_unique(count: usize) -> Value {
+    let fields: Vec<_> = (0..count)
+        .map(|number| json!({"name": format!("f{number}"), "type": "string", "maxLength": 9, "unique": true}))
+        .collect();
+    json!({"name": "Post", "fields": fields})
+}
+
+#[test]
+fn what_is_derived_and_unique_is_of_types_alone() {
+    type_record(several_unique(4));
+    let fields = json!([
+        {"name": "title", "type": "string"},
+        {"name": "slug", "type": "string", "format": "slug", "from": "title", "unique": true},
+    ]);
+    let record = type_record(json!({"name": "Post", "fields": fields}));
+    let [_, slug] = &record.schema().fields[..] else {
+        panic!("two fields")
+    };
+    assert_eq!((slug.from.as_deref(), slug.unique), (Some("title"), true));
+    // What a stranger's object says is checked for its format alone.
+    let fits = |slug: &str| check(&object(json!({"slug": slug})), "Post", record.schema()).is_ok();
+    assert!(fits("gig-night") && !fits("Gig Night"));
+    let refused = complete(Kind::Verb, json!({"name": "Do", "fields": fields})).unwrap_err();
+    assert_eq!(refused.key, "fields[1].from");
+}
+
 #[test]
 fn a_broken_record_is_refused_by_the_key() {
     let field = |field: Value| json!({"name": "Post", "fields": [{"name": "a"}, field]});
@@ -154,6 +185,20 @@ fn a_broken_record_is_refused_by_the_key() {
             field(json!({"name": "b", "type": "string", "format": "zip"})),
             "fields[1].format",
         ),
+        (
+            field(json!({"name": "b", "type": "string", "from": "a"})),
+            "fields[1].from",
+        ),
+        (slug_from("b"), "fields[1].from"),
+        (slug_from("c"), "fields[1].from"),
+        // What it is derived from is a text.
+        (slug_from("a"), "fields[1].from"),
+        (field(json!({"name": "b", "unique": true})), "fields[1].unique"),
+        (
+            field(json!({"name": "b", "type": "string", "maxLength": 257, "unique": true})),
+            "fields[1].unique",
+        ),
+        (several_unique(5), "fields[4].unique"),
     ];
     for (record, key) in table {
         let refused = complete(Kind::Type, record.clone()).unwrap_err();
@@ -422,6 +467,21 @@ fn formats_are_those_of_their_sources() {
             "language",
             &["de", "de-CH", "zh-Hant-TW"],
             &["d", "de_CH", "-de", "de-"],
+        ),
+        (
+            "slug",
+            &["gig-night", "2026"],
+            &["Gig", "gig--night", "gig night", ""],
+        ),
+        (
+            "timezone",
+            &["Europe/Zurich", "UTC"],
+            &["europe/zurich", "CET+1", "Europe/Nowhere", ""],
+        ),
+        (
+            "rrule",
+            &["FREQ=WEEKLY;BYDAY=SA", "FREQ=YEARLY;COUNT=3"],
+            &["WEEKLY", "FREQ=SECONDLY", "RRULE:FREQ=DAILY", ""],
         ),
     ] {
         let record =

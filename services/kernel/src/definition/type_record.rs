@@ -129,9 +129,11 @@ impl VerbRecord {
         let mut known = vec!["name"];
         known.extend(schema::KNOWN);
         let members = Members::of("", record, &known)?;
+        let schema = Schema::read(&members, Kind::Verb.subject())?;
+        of_types_alone(&schema)?;
         Ok(Self {
             name: members.name("name")?.to_owned(),
-            schema: Schema::read(&members, Kind::Verb.subject())?,
+            schema,
             named: Named::of(record)?,
         })
     }
@@ -152,6 +154,22 @@ impl VerbRecord {
     pub fn canonical(&self) -> &[u8] {
         self.named.canonical()
     }
+}
+
+/// Activities are immutable: what is derived or unique is so among objects.
+fn of_types_alone(schema: &Schema) -> Result<(), DefinitionError> {
+    for (index, field) in schema.fields.iter().enumerate() {
+        let key = match (&field.from, field.unique) {
+            (Some(_), _) => "from",
+            (None, true) => "unique",
+            (None, false) => continue,
+        };
+        return Err(DefinitionError::new(
+            format!("fields[{index}].{key}"),
+            "is for the fields of types alone",
+        ));
+    }
+    Ok(())
 }
 
 /// An edge of the subtype graph, for people and queries: it changes no check.

@@ -9,7 +9,7 @@ use crate::activity::CONTEXT;
 const DATA_INTEGRITY: &str = "https://w3id.org/security/data-integrity/v2";
 /// Where fed-sx' own terms live, and which of them an activity may use.
 const NAMESPACE: &str = "https://fed-sx.org/ns#";
-const TERMS: [&str; 3] = ["prev", "causedBy", "typeCid"];
+const TERMS: [&str; 4] = ["prev", "causedBy", "causeDepth", "typeCid"];
 
 /// The context with all that a sealed activity's terms need: what is missing is appended.
 pub(super) fn complete(context: Option<Value>) -> Result<Value, DraftError> {
@@ -56,6 +56,7 @@ mod tests {
             "fedsx": "https://fed-sx.org/ns#",
             "prev": {"@id": "fedsx:prev"},
             "causedBy": {"@id": "fedsx:causedBy"},
+            "causeDepth": {"@id": "fedsx:causeDepth"},
             "typeCid": {"@id": "fedsx:typeCid"},
         });
         let filled = json!([CONTEXT, DATA_INTEGRITY, terms]);
@@ -74,7 +75,10 @@ mod tests {
     fn a_given_context_gets_what_is_missing_and_no_more() {
         let given = json!({"fedsx": NAMESPACE, "prev": "fedsx:prev", "causedBy": "fedsx:causedBy"});
         let completed = complete(Some(given.clone())).unwrap();
-        let missing = json!({"typeCid": {"@id": "fedsx:typeCid"}});
+        let missing = json!({
+            "causeDepth": {"@id": "fedsx:causeDepth"},
+            "typeCid": {"@id": "fedsx:typeCid"},
+        });
         assert_eq!(completed, json!([given, CONTEXT, DATA_INTEGRITY, missing]));
         assert_eq!(complete(Some(completed.clone())), Ok(completed));
     }

@@ -1,5 +1,5 @@
 //! HTTP Message Signatures (RFC 9421) with Ed25519, as fed-sx domains speak it: over `@method`, `@target-uri` and, with
-//! a body, `content-digest`; `created` and `expires` set.
+//! a body, `content-digest`, and `idempotency-key` where there is one; `created` and `expires` set.
 
 mod base;
 mod candidate;

@@ -8,9 +8,11 @@ use crate::key::SigningKey;
 
 /// The label of our own signatures.
 const LABEL: &str = "sig1";
+/// Header fields that are covered where a request has them.
+const COVERED: [&str; 2] = ["content-digest", "idempotency-key"];
 
 /// Signs a request. `created` and `expires` in Unix seconds. Covers `@method`, `@target-uri` and, where the request's
-/// headers have it, `content-digest`.
+/// headers have them, `content-digest` and `idempotency-key`.
 ///
 /// # Errors
 /// [`SignatureError`] where the key id cannot stand in a header.
@@ -27,7 +29,7 @@ pub fn sign(
             .headers
             .iter()
             .map(|(name, _)| *name)
-            .find(|name| *name == "content-digest"),
+            .filter(|name| COVERED.contains(name)),
     );
     let items = covered
         .into_iter()
@@ -109,6 +111,19 @@ mod tests {
         assert_eq!(candidate.key_id(), KEY_ID);
         candidate.precheck(NOW + 5, true).unwrap();
         candidate.verify(&post(&headers), &key().verifying_key()).unwrap();
+    }
+
+    #[test]
+    fn an_idempotency_key_is_covered() {
+        let mut headers = [("content-digest", "sha-256=:AAAA:"), ("idempotency-key", "\"a\"")];
+        let candidate = candidate_of(&sign(&post(&headers), KEY_ID, &key(), NOW, NOW + 60).unwrap());
+        let public = key().verifying_key();
+        candidate.verify(&post(&headers), &public).unwrap();
+        headers[1].1 = "\"b\"";
+        assert_eq!(
+            candidate.verify(&post(&headers), &public),
+            Err(SignatureError::Bad)
+        );
     }
 
     #[test]
