@@ -6,7 +6,8 @@ use protox::prost::Message as _;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?);
-    let files = ["log", "projection", "delivery"].map(|name| root.join(format!("fedsx/v1/{name}.proto")));
+    let files =
+        ["log", "projection", "flows", "delivery"].map(|name| root.join(format!("fedsx/v1/{name}.proto")));
     for file in &files {
         println!("cargo:rerun-if-changed={}", file.display());
     }

@@ -2,6 +2,8 @@
 //!
 //! A new message or call goes into the `.proto` file of the service that answers it; fields are only ever added.
 
+pub mod flows;
+
 #[allow(
     clippy::all,
     missing_debug_implementations,

@@ -6,7 +6,7 @@ use fedsx_runtime::{
     token::Role,
 };
 
-use crate::store::KEY_SPACE;
+use crate::store::{KEY_SPACE, UNIQUE_SPACE};
 
 /// Which snapshots of views are kept.
 const SNAPSHOT_SPACE: &str = fedsx_kernel::snapshot::SPACE;
@@ -67,8 +67,10 @@ fn allows(role: Role, action: Action<'_>) -> bool {
         // Delivery signs requests; the gateway signs its fetches.
         Action::ReadKv { space: KEY_SPACE } => matches!(role, Delivery | Gateway),
         Action::ReadKv { .. } => true,
-        // Signing keys are written by sealing alone.
-        Action::WriteKv { space: KEY_SPACE } => false,
+        // Signing keys are written by sealing alone, and what is unique is claimed by publishing.
+        Action::WriteKv {
+            space: KEY_SPACE | UNIQUE_SPACE,
+        } => false,
         Action::WriteKv { space } if space.starts_with(PEER_SPACES) => role == Gateway,
         Action::WriteKv { space: LEDGER_SPACE } => role == Delivery,
         Action::WriteKv {
@@ -96,7 +98,7 @@ mod tests {
         let outbox = Stream::Outbox("https://blog.example/actors/alice".to_owned());
         let inbox = Stream::Inbox("https://events.example/actors/bob".to_owned());
         let flow = Stream::Flow("1".to_owned());
-        let table: [(Action<'_>, &[Role]); 17] = [
+        let table: [(Action<'_>, &[Role]); 18] = [
             (Action::Append(&outbox), &[]),
             (Action::Append(&inbox), &[Gateway]),
             (Action::Append(&flow), &[Projection, Delivery]),
@@ -108,6 +110,7 @@ mod tests {
                 &[Gateway, Log, Projection, Delivery, Site, Operator],
             ),
             (Action::WriteKv { space: "key" }, &[]),
+            (Action::WriteKv { space: "unique" }, &[]),
             (Action::WriteKv { space: "peer-actor" }, &[Gateway]),
             (Action::WriteKv { space: "delivery" }, &[Delivery]),
             (Action::WriteKv { space: "snapshot" }, &[Projection, Operator]),

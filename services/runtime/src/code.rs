@@ -83,6 +83,8 @@ codes! {
     SchemaRefused = "schema_refused", UNPROCESSABLE_ENTITY, FailedPrecondition;
     /// More edges follow from a projection's rules than are kept.
     RelationsTooLarge = "relations_too_large", UNPROCESSABLE_ENTITY, FailedPrecondition;
+    /// The flow is not at what was asked of it.
+    FlowState = "flow_state", CONFLICT, FailedPrecondition;
     /// Too many requests; `Retry-After` says when.
     RateLimited = "rate_limited", TOO_MANY_REQUESTS, ResourceExhausted;
     /// The origin has used up what is stored for domains that nobody here follows. Waiting does not change it.

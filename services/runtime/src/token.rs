@@ -17,6 +17,9 @@ use crate::{
     telemetry,
 };
 
+/// The metadata key, and the header, that a token stands in.
+const AUTHORIZATION: &str = "authorization";
+
 /// The part that a caller plays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Role {
@@ -103,7 +106,8 @@ impl std::fmt::Debug for Tokens {
     }
 }
 
-/// The client's side: puts the token and the current trace context on every call.
+/// The client's side: puts the token and the current trace context on every call. A call that carries somebody's token already
+/// keeps it: who asks on another's behalf may do what the other may.
 #[derive(Debug, Clone)]
 pub struct Credentials(Option<MetadataValue<tonic::metadata::Ascii>>);
 
@@ -123,8 +127,9 @@ impl Credentials {
 
 impl Interceptor for Credentials {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if let Some(token) = &self.0 {
-            request.metadata_mut().insert("authorization", token.clone());
+        let metadata = request.metadata_mut();
+        if let Some(token) = self.0.as_ref().filter(|_| !metadata.contains_key(AUTHORIZATION)) {
+            metadata.insert(AUTHORIZATION, token.clone());
         }
         if let Some(traceparent) = telemetry::current_traceparent()
             && let Ok(value) = MetadataValue::try_from(traceparent)
@@ -142,12 +147,15 @@ pub struct Guard(pub Tokens);
 impl Guard {
     /// The same in front of HTTP.
     pub fn over(self, router: Router) -> Router {
-        let check = move |request: http::Request<Body>, next: Next| {
+        let check = move |mut request: http::Request<Body>, next: Next| {
             let presented = request.headers().get(http::header::AUTHORIZATION);
             let role = self.0.bearer(presented.and_then(|value| value.to_str().ok()));
             async move {
                 match role {
-                    Some(_) => next.run(request).await,
+                    Some(role) => {
+                        request.extensions_mut().insert(role);
+                        next.run(request).await
+                    }
                     None => Problem::from(unknown()).into_response(),
                 }
             }
@@ -162,7 +170,7 @@ fn unknown() -> Refusal {
 
 impl Interceptor for Guard {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        let presented = request.metadata().get("authorization");
+        let presented = request.metadata().get(AUTHORIZATION);
         let role = self
             .0
             .bearer(presented.and_then(|value| value.to_str().ok()))
@@ -180,6 +188,24 @@ pub fn role<T>(request: &Request<T>) -> Result<Role, Refusal> {
     request.extensions().get::<Role>().copied().ok_or_else(unknown)
 }
 
+/// The role of a request that [`Guard::over`] let through.
+///
+/// # Errors
+/// As [`role`].
+pub fn role_of(extensions: &http::Extensions) -> Result<Role, Refusal> {
+    extensions.get::<Role>().copied().ok_or_else(unknown)
+}
+
+/// Lets a call be made with the token of who asks for it, as an `Authorization` header has it, instead of the client's own. One
+/// that cannot stand in a header is sent as none that anybody knows.
+pub fn on_behalf<T>(message: T, header: &str) -> Request<T> {
+    let mut request = Request::new(message);
+    let none = MetadataValue::from_static("Bearer");
+    let token = MetadataValue::try_from(header).unwrap_or(none);
+    request.metadata_mut().insert(AUTHORIZATION, token);
+    request
+}
+
 /// The caller's trace context, empty where it sent none.
 #[must_use]
 pub fn traceparent<T>(request: &Request<T>) -> String {
@@ -189,4 +215,28 @@ pub fn traceparent<T>(request: &Request<T>) -> String {
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default()
         .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(request: &Request<()>) -> Option<&str> {
+        request.metadata().get(AUTHORIZATION)?.to_str().ok()
+    }
+
+    #[test]
+    fn a_call_on_anothers_behalf_carries_only_their_token() {
+        let mut own = Credentials::new("gateways");
+        let called = own.call(Request::new(())).unwrap();
+        assert_eq!(shown(&called), Some("Bearer gateways"));
+        let called = own.call(on_behalf((), "Bearer somebodys")).unwrap();
+        assert_eq!(shown(&called), Some("Bearer somebodys"));
+        let tokens = Tokens::generate();
+        for strange in ["", "Bearer ", "Basic x", "Bearer \u{1}", "gateways"] {
+            let called = own.call(on_behalf((), strange)).unwrap();
+            assert_ne!(shown(&called), Some("Bearer gateways"), "{strange:?}");
+            assert!(Guard(tokens.clone()).call(called).is_err(), "{strange:?}");
+        }
+    }
 }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use fedsx_proto::v1::KvConflict;
 use fedsx_runtime::code::{Code, Refusal};
 
 use super::{Content, Outcome, Planned, Publish, Signer, State};
-use crate::store::{Name, NameKind};
+use crate::store::{Name, NameKind, UNIQUE_SPACE};
 
 pub(super) fn decide(state: &mut State<'_>, request: usize, publish: &Publish) -> Outcome {
     let name = draft_key(publish);
@@ -16,6 +17,12 @@ pub(super) fn decide(state: &mut State<'_>, request: usize, publish: &Publish) -
         Ok(signer) => signer,
         Err(refusal) => return Outcome::Refused(refusal),
     };
+    if publish.is_outdated {
+        return Outcome::KvConflict(KvConflict {
+            space: UNIQUE_SPACE.to_owned(),
+            ..KvConflict::default()
+        });
+    }
     if let Some(conflict) = state.kv_conflict(&publish.kv) {
         return Outcome::KvConflict(conflict);
     }

@@ -7,7 +7,7 @@ use fedsx_kernel::{cid::Cid, draft::Draft, key::SigningKey};
 use fedsx_proto::v1::{KvChange, Meta};
 
 use crate::{
-    registry::{check::Passed, checked::Checked},
+    registry::{check::Passed, checked::Checked, unique::Asked},
     store::DefinitionRow,
 };
 
@@ -105,6 +105,10 @@ pub struct Publish {
     pub idempotency_key: Option<String>,
     /// No key twice, and none of the signing keys.
     pub kv: Vec<KvChange>,
+    /// What the types of its objects ask beside their schemas; `given` and `kv` do it already.
+    pub asked: Vec<Asked>,
+    /// Whether they ask something else by now.
+    pub is_outdated: bool,
     pub meta: Meta,
     /// Where the draft makes an actor: the key drawn for it.
     pub creates: Option<NewActorKey>,

@@ -51,6 +51,8 @@ pub(crate) fn publish(actor: &str, key: &str, creates: Option<&str>, kv: &[KvCha
         checked: Checked::default(),
         idempotency_key: Some(key.to_owned()).filter(|key| !key.is_empty()),
         kv: kv.to_vec(),
+        asked: Vec::new(),
+        is_outdated: false,
         meta: Meta::default(),
         creates: creates.map(|actor| NewActorKey {
             actor: actor.to_owned(),

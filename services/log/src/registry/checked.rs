@@ -17,6 +17,7 @@ use super::{
     check::{Passed, Speaker, Stages},
     row,
     row::Said,
+    unique,
 };
 use crate::{
     plan::{Append, Publish, Request},
@@ -172,6 +173,12 @@ fn append_again(append: &Append, registry: &Registry) -> Append {
 #[must_use]
 pub fn publish_again(publish: &Publish, origin: &Origin, registry: &Registry) -> Publish {
     let mut publish = publish.clone();
+    if unique::asked(registry, publish.given.document()) != publish.asked {
+        // Whoever publishes it derives and claims anew: what the schema says of it so is of no interest.
+        publish.is_outdated = true;
+        publish.checked = Checked::default();
+        return publish;
+    }
     let speaker = speaker(origin, &publish.actor);
     publish.checked = publish.checked.again(registry, publish.given.document(), speaker);
     match completed(&publish.given, &publish.checked) {

@@ -11,7 +11,7 @@ use std::{
 
 use fedsx_kernel::{
     cid::Cid,
-    definition::{Definition, Kind, ProjectionRecord, SubtypeLink, TypeRecord, VerbRecord},
+    definition::{BehaviourRecord, Definition, Kind, ProjectionRecord, SubtypeLink, TypeRecord, VerbRecord},
 };
 
 use crate::store::DefinitionRow;
@@ -20,6 +20,7 @@ pub mod check;
 pub mod checked;
 mod current;
 pub mod row;
+pub mod unique;
 
 pub use current::Current;
 use row::Said;
@@ -31,6 +32,7 @@ pub struct Registry {
     position: u64,
     verbs: HashMap<String, Arc<VerbRecord>>,
     projections: HashMap<String, Arc<ProjectionRecord>>,
+    behaviours: HashMap<String, Arc<BehaviourRecord>>,
     /// The types that a name stands for.
     names: HashMap<String, Cid>,
     /// Every type that was ever defined here: what was said by an older record stays readable.
@@ -83,6 +85,9 @@ impl Registry {
             Said::Record(Definition::Projection(record)) => {
                 self.projections
                     .insert(record.name().to_owned(), Arc::new(record));
+            }
+            Said::Record(Definition::Behaviour(record)) => {
+                self.behaviours.insert(record.name().to_owned(), Arc::new(record));
             }
             Said::Record(Definition::Subtype(link)) => {
                 self.links.insert(link.cid().clone(), Arc::new(link));
@@ -144,9 +149,16 @@ impl Registry {
         let projections = self.projections.values();
         let projections =
             projections.map(|record| (Kind::Projection, record.name(), record.cid(), record.canonical()));
+        let behaviours = self.behaviours.values();
+        let behaviours =
+            behaviours.map(|record| (Kind::Behaviour, record.name(), record.cid(), record.canonical()));
         let links = self.links.values();
         let links = links.map(|link| (Kind::Subtype, "", link.cid(), link.canonical()));
-        let all = types.chain(verbs).chain(projections).chain(links);
+        let all = types
+            .chain(verbs)
+            .chain(projections)
+            .chain(behaviours)
+            .chain(links);
         let mut all: Vec<_> = all
             .map(|(kind, name, cid, canonical)| InEffect {
                 kind,

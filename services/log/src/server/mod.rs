@@ -43,6 +43,7 @@ use crate::{
 mod append;
 mod append_many;
 mod blobs;
+mod claim;
 mod definitions;
 mod kv;
 mod meta;

@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::{
     LogService,
     append::{appended, duplicate},
+    claim::{self, Taken},
     kv, meta, unexpected,
 };
 use crate::{
@@ -21,7 +22,11 @@ use crate::{
     plan::{Answer, NewActorKey, Publish, Request},
     refusal,
     registry::checked::{Checked, publish_again, speaker},
+    store::UNIQUE_SPACE,
 };
+
+/// How often a draft is claimed for whose texts others claim meanwhile.
+const MAX_CLAIMS: usize = 200;
 
 pub(super) async fn publish(
     log: &LogService,
@@ -29,33 +34,61 @@ pub(super) async fn publish(
     request: PublishRequest,
     traceparent: String,
 ) -> Result<PublishResponse, Refusal> {
-    let parsed = parsed(log, role, request, traceparent).await;
-    let outcome = match log.write("Publish", parsed).await? {
-        Answer::Appended(placed) => Outcome::Appended(appended(placed)),
-        Answer::Duplicate(placed) => Outcome::Duplicate(duplicate(placed)),
-        Answer::KvConflict(conflict) => Outcome::KvConflict(conflict),
-        answer @ (Answer::Conflict { .. } | Answer::Changed) => return Err(unexpected(&answer)),
-    };
-    Ok(PublishResponse {
-        outcome: Some(outcome),
-    })
-}
-
-/// Parses a request and runs the stages, as an append's.
-async fn parsed(
-    log: &LogService,
-    role: Role,
-    request: PublishRequest,
-    traceparent: String,
-) -> Result<(Request, usize), Refusal> {
     let length = request.draft.len();
     let service = log.clone();
     let parse = move || parse(&service, role, request, &traceparent);
-    let (mut publish, bytes) = super::parse(length, parse).await?;
+    let parsed = super::parse(length, parse).await;
+    let mut taken = Taken::default();
+    for _ in 0..MAX_CLAIMS {
+        let checked = match &parsed {
+            Ok((publish, bytes)) => checked(log, publish, length, *bytes, &mut taken).await,
+            Err(refusal) => Err(refusal.clone()),
+        };
+        let outcome = match log.write("Publish", checked).await? {
+            Answer::Appended(placed) => Outcome::Appended(appended(placed)),
+            Answer::Duplicate(placed) => Outcome::Duplicate(duplicate(placed)),
+            Answer::KvConflict(conflict) if conflict.space == UNIQUE_SPACE => continue,
+            Answer::KvConflict(conflict) => Outcome::KvConflict(conflict),
+            answer @ (Answer::Conflict { .. } | Answer::Changed) => return Err(unexpected(&answer)),
+        };
+        return Ok(PublishResponse {
+            outcome: Some(outcome),
+        });
+    }
+    let detail = "others have claimed what the object asks for, again and again: try again";
+    Err(Refusal::new(Code::Unavailable, detail))
+}
+
+/// Claims what the draft's objects ask for, and runs the stages, as an append's.
+async fn checked(
+    log: &LogService,
+    given: &Publish,
+    length: usize,
+    bytes: usize,
+    taken: &mut Taken,
+) -> Result<(Request, usize), Refusal> {
+    let mut publish = given.clone();
+    match claim::claim(log, &publish.actor, &given.given, taken).await {
+        Ok(claims) => {
+            if let Some(draft) = claims.draft {
+                publish.given = Arc::new(draft);
+                publish.draft = Arc::clone(&publish.given);
+            }
+            publish.kv.extend(claims.changes);
+            publish.asked = claims.asked;
+        }
+        // A draft that the log has already is its duplicate all the same, which the batch finds out.
+        Err(refusal) if refusal.code == Code::AlreadyExists => {
+            publish.checked.passed = Err(refusal);
+            return Ok((Request::Publish(Box::new(publish)), bytes));
+        }
+        Err(refusal) => return Err(refusal),
+    }
     publish.checked = {
         let speaker = speaker(&log.origin, &publish.actor);
         log.unchecked(publish.given.document(), speaker).await?
     };
+    let bytes = bytes + kv::bytes(&publish.kv) - kv::bytes(&given.kv);
     let service = log.clone();
     let check = move || {
         let publish = publish_again(&publish, &service.origin, &service.registry.get());
@@ -97,6 +130,8 @@ fn parse(
         checked: Checked::default(),
         idempotency_key: Some(request.idempotency_key).filter(|key| !key.is_empty()),
         kv: request.kv,
+        asked: Vec::new(),
+        is_outdated: false,
         meta: meta::complete(request.meta, traceparent)?,
         creates,
     };

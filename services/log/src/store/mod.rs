@@ -162,6 +162,8 @@ pub struct Need {
 
 /// The space of kv that holds the sealed private keys of local actors, by the actor's id.
 pub const KEY_SPACE: &str = "key";
+/// The space of kv that says which texts of unique fields are taken, and by which object.
+pub const UNIQUE_SPACE: &str = "unique";
 
 /// What is so while the batch holds the head. A thing that was needed and is not here does not exist.
 #[derive(Debug, Clone, Default)]

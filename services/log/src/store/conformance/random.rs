@@ -118,6 +118,8 @@ fn request(op: &Op, kv: Option<KvChange>, keys: &Keys) -> Request {
                 checked: Checked::default(),
                 idempotency_key: key.map(|key| key.to_string()),
                 kv,
+                asked: Vec::new(),
+                is_outdated: false,
                 meta: Meta::default(),
                 creates: creates.map(|new| NewActorKey {
                     actor: new.to_owned(),
