@@ -13,9 +13,11 @@
 //! * `views`: which rows the entry touches and what becomes of them, pure: data, or code where federation goes by it;
 //! * [`store`]: one transaction;
 //! * `progress`: whoever waits for it is told, also where another process holds the shard;
-//! * `query`: rows for whoever asks, true for the position answered with them; `http`: the same as JSON;
+//! * `query`: rows for whoever asks, true for the position answered with them;
 //! * `relations`: what follows from rows that are edges between objects;
-//! * `react`: a Follow is answered.
+//! * `react`: a Follow is answered;
+//! * [`flows`]: behaviours run;
+//! * `http`: views and flows as JSON.
 //!
 //! Which views there are follows from the log too: `roster` keeps to what the domain defines, builds what is new beside what
 //! serves, and hands the name over.
@@ -29,8 +31,9 @@
 use std::sync::Arc;
 
 use axum::Router;
+use fedsx_kernel::definition::EffectKind;
 use fedsx_kernel::origin::Origin;
-use fedsx_proto::v1::{log_client, projection_server::ProjectionServer};
+use fedsx_proto::v1::{flows_server::FlowsServer, log_client, projection_server::ProjectionServer};
 use fedsx_runtime::{
     Context,
     transport::{Authorised, MAX_MESSAGE},
@@ -39,6 +42,7 @@ use jiff::SignedDuration;
 
 mod backoff;
 mod entry;
+pub mod flows;
 mod http;
 mod measure;
 mod progress;
@@ -58,10 +62,15 @@ mod testing;
 mod verify;
 mod views;
 
+use flows::{mail::Mailer, service::FlowService};
 use measure::Measures;
 use progress::Progress;
 pub use query::ProjectionService;
-use react::{answers::Answers, hearing::Hearing, runner::Runner};
+use react::{
+    answers::{self, Answers},
+    hearing::Hearing,
+    runner::Runner,
+};
 use readiness::Standing;
 use relations::{MAX_GRAPH, Relations};
 use roster::{Board, Part, keeper::Keeper};
@@ -87,6 +96,14 @@ pub struct Settings {
     pub lease_term: SignedDuration,
     /// When snapshots are taken.
     pub snapshots: snapshot::Policy,
+    /// What sends the mails of flows; none: this process sends none.
+    pub mailer: Option<Mailer>,
+    /// The kinds of effects that this process does in flows, of those that it can.
+    pub effects: Vec<EffectKind>,
+    /// How long a flow may stand whose worker dies, until another takes it up.
+    pub flow_term: SignedDuration,
+    /// How long flows that are over can be listed.
+    pub flows_kept: SignedDuration,
 }
 
 impl Settings {
@@ -98,6 +115,10 @@ impl Settings {
             owner: format!("{:016x}", rand::random::<u64>()),
             lease_term: SignedDuration::from_secs(15),
             snapshots: snapshot::Policy::default(),
+            mailer: None,
+            effects: EffectKind::all().collect(),
+            flow_term: SignedDuration::from_secs(60),
+            flows_kept: SignedDuration::from_hours(30 * 24),
         }
     }
 }
@@ -111,12 +132,14 @@ pub enum StartError {
     Metrics(#[from] prometheus::Error),
 }
 
-/// The projection's two faces, over the same views.
+/// The projection's faces, over the same views.
 #[derive(Debug)]
 pub struct Served {
     /// `fedsx/v1/projection.proto`.
     pub grpc: ProjectionServer<ProjectionService>,
-    /// The same to read as JSON: `GET /views` and below. Who asks has been let in.
+    /// `fedsx/v1/flows.proto`.
+    pub flows: FlowsServer<FlowService>,
+    /// The same as JSON: `/views`, `/flows` and below. Who asks has been let in by a guard that tells the role.
     pub http: Router,
 }
 
@@ -131,24 +154,30 @@ pub async fn start(
     log: LogClient,
     context: Context,
 ) -> Result<Served, StartError> {
-    let service = Arc::new(service(settings, store, log, &context).await?);
+    let (service, flows) = service(settings, store, log, &context).await?;
+    let service = Arc::new(service);
     Ok(Served {
-        http: http::router(Arc::clone(&service)),
+        http: http::router(Arc::clone(&service), flows.clone()),
+        flows: FlowsServer::new(flows)
+            .max_decoding_message_size(MAX_MESSAGE)
+            .max_encoding_message_size(MAX_MESSAGE),
         grpc: ProjectionServer::from_arc(service)
             .max_decoding_message_size(MAX_MESSAGE)
             .max_encoding_message_size(MAX_MESSAGE),
     })
 }
 
-/// The service without its transport.
+/// The services without their transport.
 async fn service(
     settings: Settings,
     store: Arc<dyn Store>,
     log: LogClient,
     context: &Context,
-) -> Result<ProjectionService, StartError> {
+) -> Result<(ProjectionService, FlowService), StartError> {
     let measures = Measures::register(&context.metrics)?;
-    store.declare(&react::group().shards).await?;
+    for reaction in [answers::NAME, flows::follower::NAME] {
+        store.declare(&react::group(reaction).shards).await?;
+    }
     let source = Source {
         client: log
             .max_decoding_message_size(MAX_MESSAGE)
@@ -202,24 +231,26 @@ async fn service(
         progress,
     };
     let verifier = Verifier::new(store.clone(), source.clone(), board, context.shutdown.token());
-    let runner = Runner {
-        answers: Answers {
+    let answering = Runner {
+        reaction: Answers {
             serving: serving.clone(),
             source: source.clone(),
-            origin: settings.origin,
-            measures,
+            origin: settings.origin.clone(),
+            measures: measures.clone(),
         },
-        store,
+        measures: measures.clone(),
+        store: store.clone(),
         hearing: Hearing::new(source.clone(), relayed),
-        source,
-        owner: settings.owner,
+        source: source.clone(),
+        owner: settings.owner.clone(),
         term: settings.lease_term,
     };
+    let flows = flows::start(&settings, store, source, serving.clone(), measures, context).await;
     context.shutdown.spawn(keeper.run(context.shutdown.token()));
     context.shutdown.spawn(live.run(context.shutdown.token()));
-    context.shutdown.spawn(runner.run(context.shutdown.token()));
+    context.shutdown.spawn(answering.run(context.shutdown.token()));
     context
         .shutdown
         .spawn(snapshots.clone().run(context.shutdown.token()));
-    Ok(ProjectionService::new(serving, verifier, snapshots))
+    Ok((ProjectionService::new(serving, verifier, snapshots), flows))
 }

@@ -1,5 +1,6 @@
 //! What is counted.
 
+use fedsx_kernel::flow::Status;
 use fedsx_runtime::metrics::Metrics;
 use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGaugeVec, Opts};
 
@@ -14,6 +15,7 @@ pub(crate) struct Measures {
     batch: Histogram,
     applied: IntCounterVec,
     answers: IntCounterVec,
+    flows: IntCounterVec,
 }
 
 impl Measures {
@@ -49,6 +51,13 @@ impl Measures {
                 "Entries that shards of a view have applied",
                 "view",
             )?,
+            flows: metrics.register(IntCounterVec::new(
+                Opts::new(
+                    "fedsx_projection_flows_total",
+                    "Transitions of flows that left one in a status, by behaviour",
+                ),
+                &["behaviour", "status"],
+            ))?,
             answers: counter(
                 "fedsx_projection_answers_total",
                 "Answers to Follows by outcome",
@@ -87,6 +96,11 @@ impl Measures {
 
     pub(crate) fn applied(&self, view: &str, entries: u64) {
         self.applied.with_label_values(&[view]).inc_by(entries);
+    }
+
+    /// A flow's transition was recorded.
+    pub(crate) fn moved(&self, behaviour: &str, status: Status) {
+        self.flows.with_label_values(&[behaviour, status.as_str()]).inc();
     }
 
     pub(crate) fn answered(&self, outcome: &'static str) {

@@ -1,9 +1,9 @@
 //! An entry of the log as folds see it: parsed once for all views, with what it refers to beside it.
 
 use fedsx_kernel::{
-    activity::{Activity, ActivityError},
+    activity::{Activity, ActivityError, types_of},
     cid::Cid,
-    definition::{DEFINES, Definition, Kind},
+    definition::{DEFINES, Definition, Kind, objects},
     follow::{self, Inboxes},
     origin::Origin,
     stream::Stream,
@@ -21,6 +21,8 @@ pub(crate) use verb::verb;
 pub(crate) struct Entry {
     pub(crate) position: u64,
     pub(crate) stream: Stream,
+    /// Its place there.
+    pub(crate) version: u64,
     /// When it was appended, by the log's clock.
     pub(crate) at: Timestamp,
     pub(crate) activity: Activity,
@@ -77,6 +79,7 @@ impl Parsed {
                 position: entry.position,
                 about: about(entry.position, &stream, at, &activity, defines),
                 stream,
+                version: entry.version,
                 at,
                 activity,
                 event: None,
@@ -103,6 +106,17 @@ impl Parsed {
             event: follow::event(activity, stream, inboxes, referred),
             ..self.entry
         }
+    }
+}
+
+impl Entry {
+    /// Whether an object of the activity has one of these types; none: every activity is meant.
+    pub(crate) fn is_about(&self, types: &[String]) -> bool {
+        let has_one = |object: &Value| {
+            let object = object.as_object();
+            object.is_some_and(|object| types_of(object).any(|name| types.iter().any(|known| known == name)))
+        };
+        types.is_empty() || objects(self.activity.document()).iter().any(has_one)
     }
 }
 

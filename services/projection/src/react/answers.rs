@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use fedsx_kernel::origin::Origin;
 use fedsx_proto::v1::{PublishRequest, publish_response::Outcome};
 use fedsx_runtime::{
@@ -13,7 +14,7 @@ use serde::de::DeserializeOwned;
 use tracing::Instrument as _;
 
 use super::{
-    ReactError,
+    ReactError, Reacted, Reaction,
     follow::{self, Asked},
 };
 use crate::{
@@ -29,6 +30,9 @@ const ABREAST: usize = 32;
 /// How long the views are waited for before the lease is looked after again.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// The name of the reaction.
+pub(crate) const NAME: &str = "reaction/follow";
+
 /// Answers Follows.
 #[derive(Debug)]
 pub(crate) struct Answers {
@@ -38,9 +42,17 @@ pub(crate) struct Answers {
     pub(crate) measures: Measures,
 }
 
-impl Answers {
-    /// Does what the entries ask for, judged by views that have seen at least `floor`. True where one asked for anything.
-    pub(super) async fn react(&self, entries: &[&Entry], floor: u64) -> Result<bool, ReactError> {
+#[async_trait]
+impl Reaction for Answers {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    async fn begin(&mut self, _after: u64) -> Result<(), ReactError> {
+        Ok(())
+    }
+
+    async fn react(&mut self, entries: &[&Entry], floor: u64) -> Result<Reacted, ReactError> {
         let asked: Vec<Asked> = entries
             .iter()
             .filter_map(|entry| follow::asked(entry, &self.origin))
@@ -50,9 +62,14 @@ impl Answers {
             .buffered(ABREAST)
             .try_collect::<()>()
             .await?;
-        Ok(!asked.is_empty())
+        Ok(Reacted {
+            acted: !asked.is_empty(),
+            anew: None,
+        })
     }
+}
 
+impl Answers {
     async fn answer(&self, asked: &Asked, floor: u64) -> Result<(), ReactError> {
         let span = tracing::info_span!("react", position = asked.position, follower = asked.follower);
         telemetry::continue_trace(&span, &asked.traceparent);
@@ -172,7 +189,7 @@ mod tests {
             apply::after(leases, &applied)
         };
         let leases = fold(leases, &items[..2]).await;
-        let answers = Answers {
+        let mut answers = Answers {
             serving: serving(store.clone(), progress.clone()),
             source: source.clone(),
             origin: origin(),
@@ -183,7 +200,7 @@ mod tests {
             let leases = fold(leases, &items[2..]).await;
             progress.moved(&leases);
         });
-        assert!(reacted.unwrap());
+        assert!(reacted.unwrap().acted);
         assert_eq!(log.published(), []);
     }
 }

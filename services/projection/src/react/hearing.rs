@@ -8,17 +8,29 @@ use crate::source::{Batch, Interest, Reader, References, Relayed, Source, Source
 #[derive(Debug)]
 pub(crate) struct Hearing {
     source: Source,
-    relayed: Relayed,
+    interest: Interest,
+    /// None: it reads alone.
+    relayed: Option<Relayed>,
     reader: Option<Reader>,
     /// Whether the worker has read anything that goes on from here since the last [`Hearing::look`].
     heard: bool,
 }
 
 impl Hearing {
+    /// Hears of Follows.
     pub(crate) fn new(source: Source, relayed: Relayed) -> Self {
         Self {
+            relayed: Some(relayed),
+            ..Self::alone(source, Interest::new(listens))
+        }
+    }
+
+    /// Hears of what is of interest, by itself.
+    pub(crate) fn alone(source: Source, interest: Interest) -> Self {
+        Self {
             source,
-            relayed,
+            interest,
+            relayed: None,
             reader: None,
             heard: false,
         }
@@ -26,8 +38,12 @@ impl Hearing {
 
     /// Hears on after a position.
     pub(super) fn start(&mut self, after: u64) {
-        let interest = Interest::new(listens);
-        let reader = Reader::start(self.source.clone(), interest, References::Leave, after);
+        let reader = Reader::start(
+            self.source.clone(),
+            self.interest.clone(),
+            References::Leave,
+            after,
+        );
         self.reader = Some(reader);
     }
 
@@ -48,12 +64,16 @@ impl Hearing {
     /// Those of [`Reader::next`].
     pub(super) async fn next(&mut self, done: u64) -> Result<Batch, SourceError> {
         loop {
-            if self.reader.is_none() && self.relayed.has_missed(done) {
+            let missed = self
+                .relayed
+                .as_ref()
+                .is_none_or(|relayed| relayed.has_missed(done));
+            if self.reader.is_none() && missed {
                 self.start(done);
             }
             tokio::select! {
                 biased;
-                batch = self.relayed.next() => {
+                batch = relayed(&mut self.relayed) => {
                     if batch.last <= done {
                         continue;
                     }
@@ -73,6 +93,13 @@ impl Hearing {
     }
 }
 
+async fn relayed(relayed: &mut Option<Relayed>) -> Batch {
+    match relayed {
+        Some(relayed) => relayed.next().await,
+        None => std::future::pending().await,
+    }
+}
+
 async fn read(reader: &mut Option<Reader>) -> Result<Batch, SourceError> {
     match reader {
         Some(reader) => reader.next().await,
@@ -80,7 +107,7 @@ async fn read(reader: &mut Option<Reader>) -> Result<Batch, SourceError> {
     }
 }
 
-/// What a reaction wants to hear of.
+/// What the answers to Follows want to hear of.
 pub(crate) fn listens(stream: &Stream, verb: &str) -> bool {
     matches!(stream, Stream::Outbox(_) | Stream::Inbox(_)) && verb == "Follow"
 }

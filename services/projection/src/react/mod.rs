@@ -1,14 +1,17 @@
 //! Reactions: what entries set in motion.
 //!
-//! There is one, and it is built in: [`follow`] decides how a Follow is answered, [`answers`] reads what the decision needs
-//! and publishes, [`runner`] gives it the log in order, as it comes by [`hearing`]. A [`cursor`] in the store, under a lease like a shard's, moves past an
+//! A [`Reaction`] gets the log in order from its [`runner`], as it comes by [`hearing`]. A [`cursor`] in the store, under a lease like a shard's, moves past an
 //! entry only after what the entry set in motion is logged; a crash in between repeats it. What a reaction does must
 //! therefore be harmless when it is done again, also after a replay from the first entry.
+//!
+//! There are two. That Follows are answered is built in: [`follow`] decides how, [`answers`] reads what the decision needs and
+//! publishes. What else happens, behaviours say: [`flows`](crate::flows).
 
+use async_trait::async_trait;
 use fedsx_runtime::code::{Code, Refusal};
 
 use crate::{
-    entry::Unreadable,
+    entry::{Entry, Unreadable},
     shard::ShardId,
     source::SourceError,
     store::{Group, StoreError},
@@ -20,14 +23,34 @@ mod follow;
 pub(crate) mod hearing;
 pub(crate) mod runner;
 
-/// The name under which the cursor stands beside the shards of the views.
-pub(crate) const NAME: &str = "reaction/follow";
+/// What the entries of the log set in motion, one process at a time.
+#[async_trait]
+pub(crate) trait Reaction: Send + Sync + 'static {
+    /// The name under which the cursor stands beside the shards of the views.
+    fn name(&self) -> &'static str;
 
-/// The one shard that the runners of all processes contend for.
-pub(crate) fn group() -> Group {
+    /// The lease has been taken; what comes next are the entries after this position.
+    async fn begin(&mut self, after: u64) -> Result<(), ReactError>;
+
+    /// Does what these entries, which follow each other, ask for. `floor` is the log's head when the lease was taken: who
+    /// judges by views does so by views that have seen as much.
+    async fn react(&mut self, entries: &[&Entry], floor: u64) -> Result<Reacted, ReactError>;
+}
+
+/// What came of some entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Reacted {
+    /// Whether they asked for anything.
+    pub(crate) acted: bool,
+    /// The last one that was heard, where what comes after it has to be read anew: the reaction listens to more from there.
+    pub(crate) anew: Option<u64>,
+}
+
+/// The one shard that the runners of a reaction in all processes contend for.
+pub(crate) fn group(name: &str) -> Group {
     Group {
-        name: NAME.to_owned(),
-        shards: vec![ShardId::new(NAME, 0)],
+        name: name.to_owned(),
+        shards: vec![ShardId::new(name, 0)],
     }
 }
 
@@ -49,7 +72,7 @@ pub(crate) enum ReactError {
     },
     #[error("the entry at {position} cannot be read: {problem}")]
     Entry { position: u64, problem: Unreadable },
-    #[error("the answer to the Follow at {position} is refused: {refusal}")]
+    #[error("what the entry at {position} sets in motion is refused: {refusal}")]
     Refused { position: u64, refusal: Refusal },
 }
 

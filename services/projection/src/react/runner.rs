@@ -5,21 +5,23 @@ use std::{convert::Infallible, sync::Arc};
 use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 
-use super::{NAME, ReactError, answers::Answers, cursor::Cursor, group, hearing::Hearing};
+use super::{ReactError, Reaction, cursor::Cursor, group, hearing::Hearing};
 use crate::{
     backoff::Backoff,
     entry::Entry,
+    measure::Measures,
     shard::worker,
     source::{Batch, Source, SourceError},
-    store::Store,
+    store::{Group, Store},
 };
 
 #[cfg(test)]
 mod tests;
 
 #[derive(Debug)]
-pub(crate) struct Runner {
-    pub(crate) answers: Answers,
+pub(crate) struct Runner<R> {
+    pub(crate) reaction: R,
+    pub(crate) measures: Measures,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) source: Source,
     pub(crate) hearing: Hearing,
@@ -38,7 +40,7 @@ struct Held {
     head: u64,
 }
 
-impl Runner {
+impl<R: Reaction> Runner<R> {
     /// Works until it is told to stop.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let (mut backoff, mut held) = (Backoff::default(), Held::default());
@@ -50,7 +52,7 @@ impl Runner {
                 if error.is_of_the_log() {
                     // Others may reach it.
                     self.hearing.stop();
-                    worker::resign(&*self.store, &group(), &self.owner).await;
+                    worker::resign(&*self.store, &self.group(), &self.owner).await;
                     self.tell(&held);
                 }
                 tokio::time::sleep(backoff.wait()).await;
@@ -62,7 +64,11 @@ impl Runner {
             () = stop.cancelled() => {}
             () = working => {}
         }
-        worker::resign(&*self.store, &group(), &self.owner).await;
+        worker::resign(&*self.store, &self.group(), &self.owner).await;
+    }
+
+    fn group(&self) -> Group {
+        group(self.reaction.name())
     }
 
     async fn work(&mut self, held: &mut Held, backoff: &mut Backoff) -> Result<Infallible, ReactError> {
@@ -87,7 +93,7 @@ impl Runner {
         self.write(held, None).await?;
         let lease = self
             .store
-            .hold(&group(), &self.owner, worker::lasts(self.term))
+            .hold(&self.group(), &self.owner, worker::lasts(self.term))
             .await?
             .pop();
         let epoch = lease.as_ref().map(|lease| lease.epoch);
@@ -102,13 +108,14 @@ impl Runner {
         if let Some(lease) = lease {
             held.head = self.source.head(lease.position).await?;
             self.hearing.start(lease.position);
+            self.reaction.begin(lease.position).await?;
             held.cursor = Some(Cursor::new(lease, held.head));
         }
         Ok(())
     }
 
     /// Reacts to what was read, then moves on.
-    async fn react(&self, held: &mut Held, batch: &Batch) -> Result<(), ReactError> {
+    async fn react(&mut self, held: &mut Held, batch: &Batch) -> Result<(), ReactError> {
         held.head = batch.head;
         let Some(cursor) = &mut held.cursor else {
             return Ok(());
@@ -117,10 +124,16 @@ impl Runner {
         let readable = news.clone().map_while(|item| item.content.as_ref().ok());
         let entries: Vec<&Entry> = readable.collect();
         let unreadable = news.clone().nth(entries.len());
-        let reacted = self.answers.react(&entries, cursor.floor).await?;
-        cursor.done = unreadable.map_or(batch.last, |item| item.position - 1);
-        if reacted || cursor.is_due() {
+        let reacted = self.reaction.react(&entries, cursor.floor).await?;
+        cursor.done = reacted
+            .anew
+            .unwrap_or(unreadable.map_or(batch.last, |item| item.position - 1));
+        if reacted.acted || cursor.is_due() {
             self.write(held, None).await?;
+        }
+        if let Some(heard) = reacted.anew {
+            self.hearing.start(heard);
+            return Ok(());
         }
         match unreadable.map(|item| (item.position, &item.content)) {
             Some((position, Err(problem))) => Err(ReactError::Entry {
@@ -155,7 +168,7 @@ impl Runner {
 
     fn tell(&self, held: &Held) {
         let lease = held.cursor.as_ref().map(Cursor::stands);
-        self.answers.measures.stand(NAME, held.head, lease.iter());
+        self.measures.stand(self.reaction.name(), held.head, lease.iter());
     }
 }
 

@@ -10,9 +10,13 @@ use crate::{
     shard::{Digest, ShardId},
 };
 
+pub(super) mod flows;
+
 /// The columns of a backend's row.
 pub(super) trait Columns {
     fn integer(&self, column: &'static str) -> Result<i64>;
+    fn optional_integer(&self, column: &'static str) -> Result<Option<i64>>;
+    fn boolean(&self, column: &'static str) -> Result<bool>;
     fn text(&self, column: &'static str) -> Result<String>;
     fn optional_text(&self, column: &'static str) -> Result<Option<String>>;
     fn bytes(&self, column: &'static str) -> Result<Vec<u8>>;
@@ -21,11 +25,20 @@ pub(super) trait Columns {
 impl<R: sqlx::Row> Columns for R
 where
     for<'r> i64: Decode<'r, R::Database> + Type<R::Database>,
+    for<'r> bool: Decode<'r, R::Database> + Type<R::Database>,
     for<'r> String: Decode<'r, R::Database> + Type<R::Database>,
     for<'r> Vec<u8>: Decode<'r, R::Database> + Type<R::Database>,
     &'static str: ColumnIndex<R>,
 {
     fn integer(&self, column: &'static str) -> Result<i64> {
+        self.try_get(column).map_err(driver("read a row"))
+    }
+
+    fn optional_integer(&self, column: &'static str) -> Result<Option<i64>> {
+        self.try_get(column).map_err(driver("read a row"))
+    }
+
+    fn boolean(&self, column: &'static str) -> Result<bool> {
         self.try_get(column).map_err(driver("read a row"))
     }
 

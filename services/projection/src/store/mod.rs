@@ -2,14 +2,15 @@
 //!
 //! A backend keeps four tables: `projection` with what is kept under which name, `shard` with the leases and how far each
 //! shard is, `member` with the workers that are alive, and `view_row` with the views. Several processes share a store. Leases expire by its clock, and every write
-//! is fenced by the epoch of a lease: [`Store::commit`] changes nothing of a shard that somebody else has taken.
+//! is fenced by the epoch of a lease: [`Store::commit`] changes nothing of a shard that somebody else has taken. Four more
+//! keep flows: `behaviour`, `flow`, `flow_wait` and `runner` ([`flows`]).
 //!
 //! A key is a text of at most [`MAX_KEY`] bytes without NUL, a peer likewise: strangers choose them, and a database has
 //! bounds of its own ([`is_key`]). Looking for any other text finds nothing, and is no error.
 //!
-//! To add a backend, implement [`Store`] in a folder beside `store/sqlite` and run `conformance` over it.
+//! To add a backend, implement [`Store`] and [`flows::FlowStore`] in a folder beside `store/sqlite` and run `conformance` over it.
 
-use std::{fmt::Debug, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use fedsx_kernel::{origin::Origin, snapshot};
@@ -25,6 +26,7 @@ use crate::{
 #[cfg(test)]
 pub(crate) mod conformance;
 mod decode;
+pub mod flows;
 mod pages;
 pub mod postgres;
 mod seats;
@@ -47,7 +49,7 @@ pub fn is_key(text: &str) -> bool {
 
 /// A place where views are kept.
 #[async_trait]
-pub trait Store: Debug + Send + Sync + 'static {
+pub trait Store: flows::FlowStore {
     /// Makes shards known: those that are new stand at position 0, the others stay as they are.
     async fn declare(&self, shards: &[ShardId]) -> Result<()>;
 

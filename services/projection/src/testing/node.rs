@@ -49,7 +49,7 @@ impl Node {
             ..Settings::new(origin())
         };
         let context = Context::default();
-        let service = service(settings, store.clone(), log.serve(), &context)
+        let (service, _) = service(settings, store.clone(), log.serve(), &context)
             .await
             .unwrap();
         Self { service, context }

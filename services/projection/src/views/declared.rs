@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use fedsx_kernel::{
-    activity::types_of,
-    definition::{Declared, objects},
+    definition::Declared,
     predicate::{Binding, MAX_BOUND, Verdict},
     stream::Stream,
 };
@@ -14,7 +13,7 @@ use super::{FoldError, Touched};
 use crate::{entry::Entry, relations::edges};
 
 /// Most rows that one entry touches. Whoever makes more keys has said nothing.
-const MAX_KEYS: usize = 64;
+pub(crate) const MAX_KEYS: usize = 64;
 /// Most bytes of a row. More is an error: a fold that gathers without bound would cost more with every entry.
 pub(crate) const MAX_ROW: usize = 64 << 10;
 /// What each expression may cost. Units.
@@ -32,16 +31,6 @@ pub(crate) struct View {
 impl View {
     pub(super) fn new(fold: Arc<Declared>) -> Self {
         Self { fold }
-    }
-
-    /// Whether an object of the activity has one of the types.
-    fn is_about(&self, entry: &Entry) -> bool {
-        let types = &self.fold.types;
-        let has_one = |object: &Value| {
-            let object = object.as_object();
-            object.is_some_and(|object| types_of(object).any(|name| types.iter().any(|known| known == name)))
-        };
-        types.is_empty() || objects(entry.activity.document()).iter().any(has_one)
     }
 
     fn keys(&self, entry: &Entry) -> Option<Vec<String>> {
@@ -69,12 +58,17 @@ impl View {
 impl super::View for View {
     fn listens(&self, stream: &Stream, verb: &str) -> bool {
         let verbs = &self.fold.verbs;
-        let said = matches!(stream, Stream::Outbox(_) | Stream::Inbox(_));
-        said && (verbs.is_empty() || verbs.iter().any(|known| known == verb))
+        let named = verbs.iter().any(|known| known == verb);
+        match stream {
+            Stream::Outbox(_) | Stream::Inbox(_) => named || verbs.is_empty(),
+            // How flows go is heard only by who asks for it.
+            Stream::Flow(_) => named,
+            Stream::Domain => false,
+        }
     }
 
     fn touches(&self, entry: &Entry) -> Touched {
-        let concerns = self.listens(&entry.stream, entry.activity.verb()) && self.is_about(entry);
+        let concerns = self.listens(&entry.stream, entry.activity.verb()) && entry.is_about(&self.fold.types);
         match concerns.then(|| self.keys(entry)).flatten() {
             Some(keys) if !keys.is_empty() => Touched::Keys(keys),
             _ => Touched::Nothing,
@@ -225,8 +219,11 @@ mod tests {
     #[test]
     fn only_what_actors_say_concerns_it() {
         let view = view(endorsements());
-        for stream in [Stream::Domain, Stream::Flow("1".to_owned())] {
-            assert!(!view.view.listens(&stream, "Endorse"));
-        }
+        assert!(!view.view.listens(&Stream::Domain, "Endorse"));
+        let mut all = endorsements();
+        all["on"] = json!({});
+        let flow = Stream::Flow("1".to_owned());
+        assert!(!self::view(all).view.listens(&flow, "Transition"));
+        assert!(view.view.listens(&flow, "Endorse"), "what it names, it hears");
     }
 }

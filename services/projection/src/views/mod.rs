@@ -21,7 +21,7 @@ use crate::{entry::Entry, react, source::Interest};
 
 pub(crate) mod actors;
 mod blocks;
-mod declared;
+pub(crate) mod declared;
 pub(crate) mod followers;
 mod following;
 mod objects;

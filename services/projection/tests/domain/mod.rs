@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fedsx_kernel::origin::Origin;
 use fedsx_proto::v1::{
     AppendRequest, DescribeRequest, Meta, NewEntry, PublishRequest, ReadRequest, append_response,
-    log_client::LogClient,
+    log_client::LogClient, publish_response,
 };
 use fedsx_runtime::{
     Context,
@@ -21,6 +21,7 @@ use tonic::{
 };
 
 pub(crate) mod replica;
+pub(crate) mod single;
 
 pub(crate) const BASE: &str = "https://blog.example/";
 pub(crate) const ALICE: &str = "https://blog.example/actors/alice";
@@ -89,13 +90,18 @@ impl Domain {
         ))
     }
 
-    pub(crate) async fn publish(&self, actor: &str, draft: Value) {
+    /// The position of what was published.
+    pub(crate) async fn publish(&self, actor: &str, draft: Value) -> u64 {
         let request = PublishRequest {
             actor: actor.to_owned(),
             draft: draft.to_string().into(),
             ..PublishRequest::default()
         };
-        self.log(Role::Operator).publish(request).await.unwrap();
+        let answer = self.log(Role::Operator).publish(request).await.unwrap();
+        match answer.into_inner().outcome {
+            Some(publish_response::Outcome::Appended(placed)) => placed.position,
+            other => panic!("{other:?}"),
+        }
     }
 
     /// What the gateway does with an activity that it has verified.
@@ -127,8 +133,13 @@ impl Domain {
 
     /// What alice has published, at most 1000.
     pub(crate) async fn outbox(&self) -> Vec<Value> {
+        self.stream(&format!("outbox/{ALICE}")).await
+    }
+
+    /// The activities of a stream, at most 1000.
+    pub(crate) async fn stream(&self, stream: &str) -> Vec<Value> {
         let request = ReadRequest {
-            stream: format!("outbox/{ALICE}"),
+            stream: stream.to_owned(),
             limit: 1000,
             ..ReadRequest::default()
         };

@@ -6,7 +6,9 @@ use fedsx_projection::{
     Settings,
     store::{Store, postgres},
 };
-use fedsx_proto::v1::{GetRowRequest, ListViewsRequest, projection_client::ProjectionClient};
+use fedsx_proto::v1::{
+    GetRowRequest, ListViewsRequest, flows_client::FlowsClient, projection_client::ProjectionClient,
+};
 use fedsx_runtime::{
     Context,
     token::{Credentials, Guard, Role},
@@ -36,6 +38,7 @@ pub(crate) struct Replica {
     pub(crate) name: &'static str,
     pub(crate) context: Context,
     views: ProjectionClient<Authorised>,
+    pub(crate) flows: FlowsClient<Authorised>,
     process: Process,
 }
 
@@ -82,21 +85,32 @@ impl Replica {
         open: impl Future<Output = Arc<dyn Store>> + Send + 'static,
         domain: &Domain,
     ) -> Self {
+        Self::start_with(name, open, domain, |_| {}).await
+    }
+
+    /// The same with other settings.
+    pub(crate) async fn start_with(
+        name: &'static str,
+        open: impl Future<Output = Arc<dyn Store>> + Send + 'static,
+        domain: &Domain,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
         let process = Process::new();
         let (context, tokens) = (Context::default(), domain.tokens.clone());
         let (log, ours) = (domain.log(Role::Projection), context.clone());
-        let settings = Settings {
+        let mut settings = Settings {
             owner: name.to_owned(),
             lease_term: TERM,
+            flow_term: TERM,
             ..Settings::new(origin())
         };
+        change(&mut settings);
         let started = process.spawn(async move {
             let (memory, incoming) = transport::memory();
-            let service = fedsx_projection::start(settings, open.await, log, ours.clone());
-            let routes = Routes::new(InterceptedService::new(
-                service.await.unwrap().grpc,
-                Guard(tokens.clone()),
-            ));
+            let served = fedsx_projection::start(settings, open.await, log, ours.clone());
+            let served = served.await.unwrap();
+            let routes = Routes::new(InterceptedService::new(served.grpc, Guard(tokens.clone())))
+                .add_service(InterceptedService::new(served.flows, Guard(tokens.clone())));
             let stop = ours.shutdown.token().cancelled_owned();
             ours.shutdown.spawn(
                 Server::builder()
@@ -111,6 +125,10 @@ impl Replica {
             name,
             context,
             views: ProjectionClient::new(InterceptedService::new(memory.channel(), credentials)),
+            flows: FlowsClient::new(InterceptedService::new(
+                memory.channel(),
+                Credentials::of(&domain.tokens, Role::Operator),
+            )),
             process,
         }
     }

@@ -6,6 +6,10 @@ use super::*;
 use crate::{
     measure::Measures,
     progress::Progress,
+    react::{
+        answers::{Answers, NAME},
+        hearing::Hearing,
+    },
     source,
     testing::{
         ALICE, BASE, BOB, Story,
@@ -77,11 +81,12 @@ async fn an_answer_belongs_to_the_trace_of_its_follow() {
 async fn nothing_is_judged_by_less_than_the_log_held_at_first() {
     let (log, store) = (with_alice(false), store().await);
     follow(&log, BOB);
-    store.declare(&group().shards).await.unwrap();
+    store.declare(&group(NAME).shards).await.unwrap();
     let source = log.source();
     let (_relay, relayed) = source::relay();
     let mut runner = Runner {
-        answers: Answers {
+        measures: Measures::register(&Metrics::default()).unwrap(),
+        reaction: Answers {
             serving: serving(store.clone(), Progress::new(store.clone())),
             source: source.clone(),
             origin: origin(),

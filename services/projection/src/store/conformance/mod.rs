@@ -8,6 +8,9 @@ use jiff::SignedDuration;
 use super::{Advance, Change, Group, PageQuery, Store};
 use crate::shard::{Digest, ShardId, lease::Lease};
 
+pub(crate) mod claims;
+pub(crate) mod flow_lists;
+pub(crate) mod flows;
 pub(crate) mod leases;
 pub(crate) mod projections;
 pub(crate) mod reads;
@@ -83,6 +86,31 @@ macro_rules! suite {
                 a_restoration_that_is_dropped_leaves_nothing_and_keeps_nobody_off,
                 a_restoration_under_a_lost_lease_writes_nothing,
                 what_has_moved_is_not_restored,
+            }
+            flows {
+                a_behaviour_is_kept_as_it_first_took_effect,
+                a_flow_is_read_as_it_was_written,
+                the_higher_version_wins_whoever_comes_first,
+                who_writes_the_same_flows_at_once_leaves_the_highest_versions,
+                many_flows_are_written_together,
+                who_waits_is_found_by_step_and_key,
+                what_no_database_takes_is_not_kept_and_finds_nothing,
+            }
+            flow_lists {
+                flows_are_listed_by_what_is_asked_for,
+                a_list_is_read_page_by_page,
+                flows_that_are_over_are_forgotten_after_a_time,
+            }
+            claims {
+                what_has_been_due_for_longest_is_claimed_first_and_once,
+                a_flow_goes_to_who_can_do_what_it_needs,
+                claims_expire_by_the_stores_clock,
+                claims_are_given_back,
+                who_writes_a_flow_may_leave_its_claim,
+                who_writes_a_flow_may_take_it,
+                many_claim_at_once_and_none_is_given_twice,
+                claims_and_writes_at_once_lose_nothing,
+                runners_are_known_for_a_term,
             }
         }
     };

@@ -1,7 +1,7 @@
 //! Views in the schema `projection` of the domain's PostgreSQL database.
 //!
 //! Any number of processes share it. Whoever writes locks rows of `shard` first, always in the order of view and number;
-//! rows of `member` and `view_row` are written only under these locks. So no two writers deadlock, and should one lose to
+//! rows of `member` and `view_row` are written only under these locks; flows have an order of their own. So no two writers deadlock, and should one lose to
 //! somebody else's transaction, nothing of it was written and it is run again. Readers take no lock and see one moment.
 //!
 //! A commit is one statement: a process that freezes or loses its connection leaves no transaction open. A restoration, which is
@@ -30,6 +30,7 @@ use crate::{
 };
 
 mod dump;
+mod flows;
 mod hold;
 mod projections;
 mod read;

@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout};
 use super::*;
 use crate::store::conformance::{self, Fixture, TERM, group, lease_of, page, step};
 
+mod flows;
 mod restoring;
 mod upgrade;
 mod vanished;
@@ -234,7 +235,12 @@ async fn a_corrupt_row_is_named() {
 async fn plan(connection: &mut PgConnection, sql: &str, arguments: &str) -> String {
     let prepare = format!("PREPARE statement AS {sql}");
     connection.execute(AssertSqlSafe(prepare)).await.unwrap();
-    let explain = format!("EXPLAIN EXECUTE statement({arguments})");
+    let arguments = if arguments.is_empty() {
+        String::new()
+    } else {
+        format!("({arguments})")
+    };
+    let explain = format!("EXPLAIN EXECUTE statement{arguments}");
     let rows = connection.fetch_all(AssertSqlSafe(explain)).await.unwrap();
     connection.execute("DEALLOCATE statement").await.unwrap();
     rows.iter().map(|row| row.get::<String, _>(0) + "\n").collect()

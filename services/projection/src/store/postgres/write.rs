@@ -117,10 +117,10 @@ fn reason(advance: &Advance) -> Option<String> {
     Some(advance.halted.as_ref()?.replace('\0', "\u{fffd}"))
 }
 
-fn column<'a, T, C>(rows: &'a [T], value: impl Fn(&'a T) -> C) -> Vec<C> {
+pub(super) fn column<'a, T, C>(rows: &'a [T], value: impl Fn(&'a T) -> C) -> Vec<C> {
     rows.iter().map(value).collect()
 }
 
-fn integers<T>(rows: &[T], value: impl Fn(&T) -> u64) -> Vec<i64> {
+pub(super) fn integers<T>(rows: &[T], value: impl Fn(&T) -> u64) -> Vec<i64> {
     rows.iter().map(|row| integer(value(row))).collect()
 }

@@ -25,6 +25,7 @@ use crate::{
 };
 
 mod dump;
+mod flows;
 mod hold;
 mod projections;
 mod read;

@@ -121,7 +121,7 @@ async fn delete(connection: &mut SqliteConnection, changes: &[(&str, &Change)]) 
     execute(connection, query, "delete rows").await
 }
 
-async fn execute(
+pub(super) async fn execute(
     connection: &mut SqliteConnection,
     mut query: QueryBuilder<Sqlite>,
     action: &'static str,

@@ -1,7 +1,7 @@
 //! Several processes over one store.
 
 use super::*;
-use crate::{react::NAME, testing::node::Mortal};
+use crate::testing::node::Mortal;
 
 #[tokio::test]
 async fn two_processes_share_and_one_takes_over_when_the_other_dies() {
@@ -14,7 +14,7 @@ async fn two_processes_share_and_one_takes_over_when_the_other_dies() {
         let shards = two.node.service.serving.store.shards().await.unwrap();
         shards
             .iter()
-            .filter(|shard| shard.id.view != NAME && shard.owner == by)
+            .filter(|shard| !shard.id.view.starts_with("reaction/") && shard.owner == by)
             .count()
     };
     eventually("an even share", async || {

@@ -7,7 +7,7 @@ use crate::roster::settle::State;
 
 /// As the first version left it, with a view that is somewhere.
 const BEFORE: &str = "
-    DROP TABLE projection.projection;
+    DROP TABLE projection.projection, projection.behaviour, projection.flow, projection.flow_wait, projection.runner;
     DROP INDEX projection.view_row_position;
     DELETE FROM projection._sqlx_migrations WHERE version > 1;
     INSERT INTO projection.shard (view, shard, owner, lease_until, epoch, position, count, digest)

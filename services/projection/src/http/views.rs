@@ -1,4 +1,4 @@
-//! The views as JSON over HTTP, for people and programs that speak no gRPC.
+//! The views:
 //!
 //! * `GET /views`: every view, and how far it is;
 //! * `GET /views/{view}?prefix=&after=&limit=&at_least=&count=true`: a page of rows, `{"position", "rows", "next", "total"}`;
@@ -6,14 +6,12 @@
 //! * `GET /views/{view}/row?key=&at_least=`: one row;
 //! * `GET /views/{view}/edges?relation=&from=&after=&limit=&at_least=`, or `to` instead of `from`: of a projection of
 //!   relations a page of edges by one end, `{"position", "edges", "next"}`.
-//!
-//! Limits and errors are those of the RPCs; an error is a problem document (RFC 9457).
 
 use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::{Path, Query, State, rejection::QueryRejection},
+    extract::{Path, State},
     routing::get,
 };
 use fedsx_proto::v1::{Edge, GetRowRequest, ListEdgesRequest, ListRowsRequest, Row, list_edges_request::End};
@@ -21,12 +19,10 @@ use fedsx_runtime::{code::Code, problem::Problem};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::{Answer, Asked, sound};
 use crate::query::ProjectionService;
 
-type Answer = Result<Json<Value>, Problem>;
-type Asked<T> = Result<Query<T>, QueryRejection>;
-
-pub(crate) fn router(service: Arc<ProjectionService>) -> Router {
+pub(super) fn router(service: Arc<ProjectionService>) -> Router {
     Router::new()
         .route("/views", get(views))
         .route("/views/{view}", get(page))
@@ -160,11 +156,6 @@ async fn edges(
         answer["next"] = other.as_str().into();
     }
     Ok(Json(answer))
-}
-
-fn sound<T>(asked: Asked<T>) -> Result<T, Problem> {
-    let Query(asked) = asked.map_err(|error| Problem::new(Code::Malformed, error.body_text()))?;
-    Ok(asked)
 }
 
 fn as_json(row: &Row) -> Result<Value, Problem> {

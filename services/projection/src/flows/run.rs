@@ -1,0 +1,225 @@
+//! A flow in memory, between two transitions.
+
+use std::sync::Arc;
+
+use fedsx_kernel::{
+    definition::{Action, BehaviourRecord, EffectKind},
+    flow::{self, Around, By, Event, Flow, Next, StepState},
+};
+use fedsx_proto::v1::KvChange;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::{Engine, effects::NotDone};
+use crate::entry::Entry;
+
+/// Once so much is to be recorded, it is. Bytes of JSON: an entry takes a MiB.
+const LARGE: usize = 256 << 10;
+/// The same in events: no more than a view can make rows of, of one entry.
+const MANY: usize = crate::views::declared::MAX_KEYS;
+/// When a failed effect is tried again; after the last, an operator has to say so. Seconds.
+const LADDER: [i64; 5] = [5, 30, 120, 600, 3600];
+
+/// A flow that is worked on.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) id: String,
+    pub(crate) behaviour: Arc<BehaviourRecord>,
+    /// The entry of the activity that started it.
+    pub(crate) trigger: Arc<Entry>,
+    /// As it stands with what is pending.
+    pub(crate) flow: Flow,
+    /// As the log has it.
+    recorded: Flow,
+    /// What has happened since.
+    pub(crate) pending: Vec<Event>,
+    /// Bytes of that.
+    weight: usize,
+    /// What the domain's state changes with it.
+    pub(crate) kv: Vec<KvChange>,
+    pub(crate) version: u64,
+    pub(crate) last_position: u64,
+    pub(crate) started_at: Timestamp,
+    pub(crate) moved_at: Timestamp,
+    /// What expressions may name of it.
+    about: Value,
+}
+
+/// What a flow needs to go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// Nothing: it is over, or waits.
+    Rest,
+    /// This effect at this step, which takes something from outside.
+    Effect(EffectKind, String),
+    /// Enough has happened to be recorded.
+    Record,
+}
+
+impl Run {
+    /// A flow that has not begun.
+    pub(crate) fn new(engine: &Engine, behaviour: Arc<BehaviourRecord>, trigger: Arc<Entry>) -> Self {
+        let id = flow::id(behaviour.cid(), trigger.activity.cid());
+        let now = engine.clock.now();
+        Self::at(engine, id, behaviour, trigger, Flow::default(), (0, 0, now, now))
+    }
+
+    /// A flow as the log has it, at `(version, position, started, moved)`.
+    pub(crate) fn at(
+        engine: &Engine,
+        id: String,
+        behaviour: Arc<BehaviourRecord>,
+        trigger: Arc<Entry>,
+        flow: Flow,
+        (version, last_position, started_at, moved_at): (u64, u64, Timestamp, Timestamp),
+    ) -> Self {
+        Self {
+            about: flow::about(&id, behaviour.name(), &engine.source.origin.base()),
+            id,
+            behaviour,
+            trigger,
+            recorded: flow.clone(),
+            flow,
+            pending: Vec::new(),
+            weight: 0,
+            kv: Vec::new(),
+            version,
+            last_position,
+            started_at,
+            moved_at,
+        }
+    }
+
+    pub(crate) fn state(&self, step: &str) -> Option<&StepState> {
+        self.flow.steps.get(step)
+    }
+
+    /// The item that a step is at, in an `each`.
+    pub(crate) fn item(&self, step: &str) -> Option<u32> {
+        self.state(step).and_then(StepState::item).map(|(place, _)| place)
+    }
+
+    /// What the expressions of a step may name now.
+    pub(crate) fn around(&self, step: &str) -> Around<'_> {
+        Around::new(
+            self.trigger.activity.document(),
+            &self.trigger.about,
+            &self.about,
+            &self.flow,
+            self.state(step),
+        )
+    }
+
+    /// Lets something happen. What does not fit was decided by an older state, and is dropped.
+    pub(crate) fn happens(&mut self, event: Event) {
+        match self.flow.apply(&self.behaviour, &event) {
+            Ok(()) => {
+                self.weight += serde_json::to_string(&event).map_or(0, |text| text.len());
+                self.pending.push(event);
+            }
+            Err(misfit) => tracing::debug!(flow = self.id, %misfit, "an event does not fit"),
+        }
+    }
+
+    /// The step's effect was done, once or for the item that is next.
+    pub(crate) fn done(&mut self, step: &str, kind: EffectKind, value: Value) {
+        let item = self.item(step);
+        self.happens(Event::Done {
+            step: step.to_owned(),
+            item,
+            effect: Some(kind),
+            value,
+        });
+    }
+
+    /// The step failed.
+    pub(super) fn failed(&mut self, step: &str, failed: NotDone, now: Timestamp) {
+        let NotDone { cause, passes } = failed;
+        let state = self
+            .state(step)
+            .map_or((0, 0), |state| (state.attempts, state.forgiven));
+        let (attempt, counted) = (state.0 + 1, state.0.saturating_sub(state.1));
+        let wait = usize::try_from(counted).ok().and_then(|place| LADDER.get(place));
+        let wait = wait
+            .filter(|_| passes)
+            .map(|seconds| SignedDuration::from_secs(*seconds));
+        self.happens(Event::Failed {
+            step: step.to_owned(),
+            item: self.item(step),
+            attempt,
+            cause: cause.chars().take(500).collect(),
+            retry_at: wait.and_then(|wait| now.checked_add(wait).ok()),
+        });
+    }
+
+    /// Goes on as far as nothing is needed from outside.
+    pub(crate) fn think(&mut self, engine: &Engine) -> Needs {
+        loop {
+            if self.weight > LARGE || self.pending.len() >= MANY {
+                return Needs::Record;
+            }
+            let now = engine.clock.now();
+            let behaviour = self.behaviour.clone();
+            let step = match self.flow.next(behaviour.steps(), now) {
+                Next::Rest => return Needs::Rest,
+                Next::Elapsed(step) => {
+                    self.happens(Event::Resumed {
+                        step: step.id.clone(),
+                        by: By::Timer,
+                        value: json!({ "by": "timer" }),
+                    });
+                    continue;
+                }
+                Next::Run(step) => step,
+            };
+            let decided = self.around(&step.id).decide(step, self.state(&step.id), now);
+            match decided {
+                Ok(Some(event)) => self.happens(event),
+                Ok(None) => {
+                    let (Action::Effect(effect) | Action::Each(_, effect)) = &step.action else {
+                        return Needs::Rest;
+                    };
+                    if !engine.can(effect.kind) {
+                        return Needs::Effect(effect.kind, step.id.clone());
+                    }
+                    match super::effects::at_once(engine, self, step, effect) {
+                        Some(Ok(value)) => self.done(&step.id, effect.kind, value),
+                        Some(Err(failed)) => self.failed(&step.id, failed, now),
+                        None => return Needs::Effect(effect.kind, step.id.clone()),
+                    }
+                }
+                Err(error) => self.failed(&step.id, NotDone::wrong(error.to_string()), now),
+            }
+        }
+    }
+
+    /// The log takes nothing of what comes next: an operator has to see to it.
+    pub(super) fn stands(&mut self, cause: String, now: Timestamp) {
+        let behaviour = self.behaviour.clone();
+        if let Next::Run(step) | Next::Elapsed(step) = self.flow.next(behaviour.steps(), now) {
+            self.failed(&step.id, NotDone::wrong(cause), now);
+        }
+    }
+
+    /// What was pending is in the log.
+    pub(super) fn recorded(&mut self, version: u64, position: u64, at: Timestamp) {
+        self.recorded = self.flow.clone();
+        self.pending.clear();
+        self.kv.clear();
+        self.weight = 0;
+        if self.version == 0 {
+            self.started_at = at;
+        }
+        self.version = version;
+        self.last_position = position;
+        self.moved_at = at;
+    }
+
+    /// What was pending has not happened.
+    pub(super) fn back(&mut self) {
+        self.flow = self.recorded.clone();
+        self.pending.clear();
+        self.kv.clear();
+        self.weight = 0;
+    }
+}

@@ -1,0 +1,301 @@
+//! Those who do what takes time: of the flows that this process has begun, and of those that are due and nobody's.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use fedsx_kernel::definition::EffectKind;
+use tokio::{
+    sync::{Notify, mpsc},
+    task::JoinSet,
+    time::{MissedTickBehavior, interval, sleep},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+use super::{
+    Engine, FlowError,
+    commit::Written,
+    run::{Needs, Run},
+};
+use crate::store::flows::{Claim, FlowRow, Holder};
+
+/// Flows that are worked on side by side.
+const ABREAST: usize = 64;
+/// Flows that may wait for a worker of this process; others are left to whoever has time.
+const ROOM: usize = 1000;
+/// How often what is due is looked for, where nobody says that something is.
+const TURN: Duration = Duration::from_secs(1);
+/// How long is waited when the log or the store is away.
+const AWAY: Duration = Duration::from_secs(1);
+/// How often a flow is begun anew whose state somebody else has changed meanwhile.
+const TRIES: u32 = 100;
+
+/// The way to the workers. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Queue {
+    runs: mpsc::Sender<Run>,
+    due: Arc<Notify>,
+    /// The flows that this process works on, or is about to.
+    held: Arc<Mutex<HashSet<String>>>,
+}
+
+pub(crate) fn queue() -> (Queue, mpsc::Receiver<Run>) {
+    let (runs, receiver) = mpsc::channel(ROOM);
+    let queue = Queue {
+        runs,
+        due: Arc::default(),
+        held: Arc::default(),
+    };
+    (queue, receiver)
+}
+
+impl Queue {
+    /// Something may be due.
+    pub(crate) fn poke(&self) {
+        self.due.notify_one();
+    }
+
+    fn hold(&self, flow: &str) -> bool {
+        self.held
+            .lock()
+            .is_ok_and(|mut held| held.insert(flow.to_owned()))
+    }
+
+    fn free(&self, flow: &str) {
+        if let Ok(mut held) = self.held.lock() {
+            held.remove(flow);
+        }
+    }
+
+    fn held(&self) -> Vec<String> {
+        let held = self.held.lock();
+        held.map(|held| held.iter().cloned().collect())
+            .unwrap_or_default()
+    }
+}
+
+impl Engine {
+    /// Has flows go on whose last transition was just written: by a worker of this process where it can and has room, else by
+    /// whoever claims them.
+    pub(super) async fn hand_over(&self, runs: Vec<Run>) -> Result<(), FlowError> {
+        if runs.iter().any(|run| self.desk.version(&run.id) > 0) {
+            // What is on the way would give back what is taken now.
+            self.desk.flush().await;
+        }
+        let (mut ours, mut others) = (Vec::new(), Vec::new());
+        let mut room = self.queue.runs.capacity();
+        for run in runs {
+            let row = run.row();
+            let can = EffectKind::parse(&row.needs).is_none_or(|kind| self.can(kind));
+            let runs = row.status == fedsx_kernel::flow::Status::Running;
+            if runs && can && room > 0 && self.queue.hold(&run.id) {
+                room -= 1;
+                ours.push((row, run));
+            } else {
+                others.push(row);
+            }
+        }
+        if !others.is_empty() {
+            self.store.put_flows(&others, Holder::Same).await?;
+        }
+        let (rows, runs): (Vec<FlowRow>, Vec<Run>) = ours.into_iter().unzip();
+        if !rows.is_empty() {
+            let put = self
+                .store
+                .put_flows(&rows, Holder::Takes(&self.owner, self.term))
+                .await;
+            if let Err(error) = put {
+                rows.iter().for_each(|row| self.queue.free(&row.id));
+                return Err(error.into());
+            }
+        }
+        for run in runs {
+            let id = run.id.clone();
+            if self.queue.runs.try_send(run).is_err() {
+                // Somebody was faster: it is claimed when the claim has expired.
+                self.queue.free(&id);
+            }
+        }
+        if !others.is_empty() {
+            self.queue.poke();
+        }
+        Ok(())
+    }
+
+    /// Works on a flow until it is over, waits, or needs what is not done here.
+    async fn work(&self, mut run: Run) -> Result<(), FlowError> {
+        let mut tries = 0;
+        self.types.refresh(std::slice::from_ref(&run.behaviour)).await?;
+        loop {
+            let needs = match self.stop.is_cancelled() {
+                // Whoever comes next goes on from here.
+                true => Needs::Rest,
+                false => run.think(self),
+            };
+            let written = match needs {
+                Needs::Effect(kind, step) if self.can(kind) => self.effect(&mut run, kind, &step).await?,
+                Needs::Record => self.writer.write(&mut run).await?,
+                Needs::Rest | Needs::Effect(..) => match self.writer.write(&mut run).await? {
+                    Written::Yes => {
+                        self.desk.leave(run.row()).await;
+                        return Ok(());
+                    }
+                    other => other,
+                },
+            };
+            match written {
+                Written::Yes => continue,
+                // What others have made of it is what counts.
+                Written::Moved => {
+                    if let Some(now) = self.refold(&run.id).await? {
+                        run = now;
+                    }
+                }
+                Written::Lost | Written::Refused => {}
+            }
+            tries += 1;
+            if tries > TRIES {
+                run.stands("others change the same all the time".to_owned(), self.clock.now());
+                self.writer.write(&mut run).await?;
+                self.desk.leave(run.row()).await;
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Works until the engine is told to stop; each flow then comes to its next transition. `done` is cancelled at the end.
+pub(crate) async fn run(engine: Engine, mut queue: mpsc::Receiver<Run>, done: CancellationToken) {
+    let _done = done.drop_guard();
+    let stop = engine.stop.clone();
+    let mut at_work = JoinSet::new();
+    let mut turns = interval(TURN);
+    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut renewals = interval(engine.term.unsigned_abs() / 3);
+    let kinds: Vec<&str> = engine.kinds.iter().map(|kind| kind.as_str()).collect();
+    let mut away = false;
+    loop {
+        let has_room = at_work.len() < ABREAST;
+        let failed = tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            _ = renewals.tick() => renew(&engine, &kinds).await.is_err(),
+            Some(done) = at_work.join_next(), if !at_work.is_empty() => matches!(done, Ok(false)),
+            Some(run) = queue.recv(), if has_room => {
+                at_work.spawn(one(engine.clone(), run));
+                false
+            }
+            () = due(&engine, &mut turns), if has_room => {
+                let room = ABREAST - at_work.len();
+                match claim(&engine, &kinds, room).await {
+                    Ok(runs) => {
+                        // There may be more than there was room for.
+                        if runs.len() == room {
+                            engine.queue.poke();
+                        }
+                        for run in runs {
+                            at_work.spawn(one(engine.clone(), run));
+                        }
+                        false
+                    }
+                    Err(error) => {
+                        tell(&error, away);
+                        true
+                    }
+                }
+            }
+        };
+        if failed && stop.run_until_cancelled(sleep(AWAY)).await.is_none() {
+            break;
+        }
+        away = failed;
+    }
+    while at_work.join_next().await.is_some() {}
+    engine.desk.flush().await;
+    let left = engine.store.release_flows(&engine.owner, None).await;
+    let ended = engine.store.advertise(&engine.owner, &[], None).await;
+    if let Err(error) = left.and(ended) {
+        tracing::debug!(%error, "claims on flows are left to expire");
+    }
+}
+
+async fn due(engine: &Engine, turns: &mut tokio::time::Interval) {
+    tokio::select! {
+        () = engine.queue.due.notified() => {}
+        _ = turns.tick() => {}
+    }
+}
+
+/// Claims what is due, and reads it.
+async fn claim(engine: &Engine, kinds: &[&str], room: usize) -> Result<Vec<Run>, FlowError> {
+    let claim = Claim {
+        owner: &engine.owner,
+        kinds,
+        term: engine.term,
+        limit: u32::try_from(room).unwrap_or(1),
+    };
+    let mut rows = engine.store.claim_flows(&claim).await?;
+    rows.retain(|row| engine.queue.hold(&row.id));
+    let mut runs = Vec::with_capacity(rows.len());
+    for row in &rows {
+        match Run::of(engine, row).await {
+            Ok(run) => runs.push(run),
+            // Claimed until the term is over: it is not looked at all the time.
+            Err(error @ (FlowError::Unreadable { .. } | FlowError::NoBehaviour(_))) => {
+                engine.queue.free(&row.id);
+                tell(&error, false);
+            }
+            Err(error) => {
+                let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+                ids.iter().for_each(|id| engine.queue.free(id));
+                engine.store.release_flows(&engine.owner, Some(&ids)).await?;
+                return Err(error);
+            }
+        }
+    }
+    Ok(runs)
+}
+
+/// False: the log or the store was away.
+async fn one(engine: Engine, run: Run) -> bool {
+    let id = run.id.clone();
+    let span = tracing::info_span!(
+        "flow",
+        "fedsx.flow" = id,
+        "fedsx.behaviour" = run.behaviour.name(),
+        "activitypub.activity.id" = run.trigger.activity.id(),
+    );
+    fedsx_runtime::telemetry::continue_trace(&span, &run.trigger.traceparent);
+    let worked = engine.work(run).instrument(span).await;
+    engine.queue.free(&id);
+    if let Err(error) = &worked {
+        tell(error, false);
+        let _ = engine.store.release_flows(&engine.owner, Some(&[&id])).await;
+    }
+    worked.is_ok()
+}
+
+fn tell(error: &FlowError, again: bool) {
+    match error {
+        FlowError::Views(refusal) => tracing::debug!(%refusal, "a flow waits for the views"),
+        error if again => tracing::debug!(%error, "flows still wait"),
+        error => tracing::warn!(%error, "a flow could not go on; trying again"),
+    }
+}
+
+async fn renew(engine: &Engine, kinds: &[&str]) -> crate::store::Result<()> {
+    engine
+        .store
+        .advertise(&engine.owner, kinds, Some(engine.term))
+        .await?;
+    let held = engine.queue.held();
+    if held.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<&str> = held.iter().map(String::as_str).collect();
+    engine.store.renew_flows(&engine.owner, &ids, engine.term).await?;
+    Ok(())
+}
