@@ -95,6 +95,7 @@ async fn fan_out(ledger: &Postgres, lanes: usize, position: u64) -> Vec<Due> {
                 position,
                 cid: format!("bagaaieraexampleexampleexampleexampleexampleexampleexample{position:04}"),
                 trace: "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01".to_owned(),
+                awaited: false,
             }
         })
         .collect();

@@ -1,9 +1,14 @@
-//! One attempt at one delivery: the inbox found, the activity posted, the answer understood.
+//! One attempt at one delivery: the inbox found, the activity or webhook posted, the answer understood.
 
 use std::{sync::Arc, time::Instant};
 
 use fedsx_kernel::delivery::outcome::Outcome;
-use fedsx_runtime::{clock::Clock, code::Refusal, fetch::Fetcher, telemetry};
+use fedsx_runtime::{
+    clock::Clock,
+    code::{Code, Refusal},
+    fetch::Fetcher,
+    telemetry,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span, field};
 
@@ -32,6 +37,8 @@ pub(crate) struct Attempts {
     pub(crate) metrics: Metrics,
     pub(crate) stop: CancellationToken,
 }
+
+type Ours = Result<(Arc<Body>, Arc<ActorKey>), Brought>;
 
 impl Attempts {
     /// Makes one attempt. `ahead`: what the lane owes next. None: there is no time for a POST within the claim, or shutdown
@@ -84,12 +91,19 @@ impl Attempts {
         let began = Instant::now();
         let lane = &claim.lane;
         let ours = self.stop.run_until_cancelled(self.ours(claim, owed, ahead)).await;
-        let Some((body, key)) = ours.transpose()? else {
-            return Ok(None);
+        let (body, key) = match ours.transpose()? {
+            Some(Ok(ours)) => ours,
+            Some(Err(brought)) => {
+                self.tell(claim, &brought, began);
+                return Ok(Some((brought, Failed::Inbox)));
+            }
+            None => return Ok(None),
         };
         Span::current().record("activitypub.activity.id", body.id.as_str());
         let waiting = pulse.wait();
         let inbox = match lane.kind {
+            // A webhook's URL is taken as it is, whatever else goes by this lane.
+            _ if body.webhook.is_some() => Arc::from(lane.address.as_str()),
             AddressKind::Inbox => Arc::from(lane.address.as_str()),
             AddressKind::Actor => match self.resolver.inbox(&lane.address, self.clock.now()).await {
                 Ok(inbox) => inbox,
@@ -109,22 +123,30 @@ impl Attempts {
         if brought.status > 0 {
             waiting.answered();
         }
-        if lane.kind == AddressKind::Actor && matches!(brought.status, 404 | 410) {
+        if lane.kind == AddressKind::Actor && body.webhook.is_none() && matches!(brought.status, 404 | 410) {
             self.resolver.forget(&lane.address).await;
         }
         self.tell(claim, &brought, began);
         Ok(Some((brought, Failed::Inbox)))
     }
 
-    /// What an attempt needs of this domain.
-    async fn ours(
-        &self,
-        claim: &Claim,
-        owed: &Owed,
-        ahead: &[Owed],
-    ) -> Result<(Arc<Body>, Arc<ActorKey>), Arc<Refusal>> {
+    /// What an attempt needs of this domain; or what it brings at once, where a webhook can never be posted.
+    async fn ours(&self, claim: &Claim, owed: &Owed, ahead: &[Owed]) -> Result<Ours, Arc<Refusal>> {
         let body = self.bodies.at(owed.position, ahead).await?;
-        Ok((body, self.keys.of(&claim.lane.actor).await?))
+        let lane = &claim.lane;
+        if let Some(webhook) = &body.webhook
+            && !webhook.is_for(&lane.actor, &lane.address)
+        {
+            return Ok(Err(Brought::refused(webhook.unfit())));
+        }
+        match self.keys.of(&lane.actor).await {
+            Ok(key) => Ok(Ok((body, key))),
+            // A flow may name an actor that there is not.
+            Err(fault) if fault.code == Code::NotFound && body.webhook.is_some() => {
+                Ok(Err(Brought::refused(fault.to_string())))
+            }
+            Err(fault) => Err(fault),
+        }
     }
 
     fn span(&self, claim: &Claim, owed: &Owed) -> Span {

@@ -76,12 +76,13 @@ pub(crate) async fn rows(
         position: entry.position,
         cid: entry.cid.clone(),
         trace: trace.clone(),
+        awaited: false,
     });
     Ok(rows.collect())
 }
 
 /// The fan-out's own place in the entry's trace, as a `traceparent`.
-fn trace(entry: &Noted, lanes: usize) -> String {
+pub(crate) fn trace(entry: &Noted, lanes: usize) -> String {
     let span = tracing::info_span!(
         "activitypub.fanout",
         "otel.kind" = "producer",
@@ -103,7 +104,12 @@ fn member(member: &Audience) -> Member<'_> {
     }
 }
 
-fn is_blocked(blocks: &BTreeMap<Origin, Vec<(u64, Option<u64>)>>, origin: &Origin, position: u64) -> bool {
+/// Whether an origin is blocked at a position.
+pub(crate) fn is_blocked(
+    blocks: &BTreeMap<Origin, Vec<(u64, Option<u64>)>>,
+    origin: &Origin,
+    position: u64,
+) -> bool {
     blocks
         .get(origin)
         .is_some_and(|blocks| blocks.iter().any(|(from, to)| holds(*from, *to, position)))

@@ -1,4 +1,5 @@
-//! Catch-up: writes what a peer missed while it was parked, from the log, page by page.
+//! Catch-up: writes what a peer missed while it was parked, from the log, page by page. Webhooks it did not miss: their rows
+//! [are there](crate::webhook).
 
 use std::{sync::Arc, time::Duration};
 

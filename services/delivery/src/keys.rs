@@ -45,7 +45,8 @@ impl Keys {
     /// An actor's key.
     ///
     /// # Errors
-    /// [`Code::Unavailable`] where the log is away; [`Code::Internal`] where the actor has no key that opens.
+    /// [`Code::Unavailable`] where the log is away; [`Code::NotFound`] where the actor has no key; [`Code::Internal`] where it
+    /// does not open.
     pub(crate) async fn of(&self, actor: &str) -> Result<Arc<ActorKey>, Arc<Refusal>> {
         self.open.try_get_with_by_ref(actor, self.load(actor)).await
     }
@@ -53,7 +54,7 @@ impl Keys {
     async fn load(&self, actor: &str) -> Result<Arc<ActorKey>, Refusal> {
         let unusable = |why: String| Refusal::new(Code::Internal, format!("the key of {actor}: {why}"));
         let item = self.log.get_kv(SPACE, actor).await?;
-        let item = item.ok_or_else(|| unusable("there is none".to_owned()))?;
+        let item = item.ok_or_else(|| Refusal::new(Code::NotFound, format!("{actor} has no key")))?;
         let seed = self
             .master
             .open(actor, &item.value)

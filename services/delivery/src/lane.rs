@@ -21,7 +21,7 @@ impl fmt::Display for LaneId {
 /// What a lane's address is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AddressKind {
-    /// A (shared) inbox, as the log told.
+    /// A (shared) inbox, as the log told, or where a webhook goes.
     Inbox,
     /// An actor or a base; its inbox is looked up when something is sent.
     Actor,

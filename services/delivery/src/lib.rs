@@ -5,12 +5,14 @@
 //! [`ledger`] for each inbox that is owed it; then it tells the [`broker`] which lanes have work. A [`worker`] claims
 //! lanes and sends what they owe, signed, in log order; what came of it is recorded under the claim. The sweeper finds
 //! what came due by time, or was never told. A peer that stays away is parked: it costs a row and a probe now and then, and
-//! catches up from the log when it is back. Every decision is the kernel's (`fedsx_kernel::delivery`); here stand the
+//! catches up from the log when it is back. [`webhook`]s of flows are posted in the same way, and [`answers`] tells their flows
+//! what came of them. Every decision is the kernel's (`fedsx_kernel::delivery`); here stand the
 //! transactions that it asks for, and the IO.
 //!
 //! Enter by [`start`]. To add a broker, see [`broker`]; a database, see [`ledger`]; another way to sign, `post`; another
 //! outcome, `fedsx_kernel::delivery::outcome`.
 
+mod answers;
 mod attempt;
 mod audience;
 mod bodies;
@@ -37,6 +39,7 @@ mod supply;
 mod sweep;
 mod wake;
 mod watch;
+mod webhook;
 mod wellness;
 mod worker;
 
@@ -125,6 +128,7 @@ impl Parts {
             tasks.spawn(self.fan_out(bodies).run());
             tasks.spawn(self.sweeper().run());
             tasks.spawn(self.catch_up().run());
+            tasks.spawn(self.answers().run());
         }
         let probes = probe::Probes::new(
             self.ledger.clone(),
@@ -213,6 +217,17 @@ impl Parts {
             metrics: self.metrics.clone(),
             tick: self.settings.tick,
             retention: self.settings.retention,
+            stop: self.context.shutdown.token(),
+        }
+    }
+
+    fn answers(&self) -> answers::Answers {
+        answers::Answers {
+            origin: self.settings.origin.clone(),
+            ledger: self.ledger.clone(),
+            log: self.log.clone(),
+            wake: self.wake.clone(),
+            tick: self.settings.tick,
             stop: self.context.shutdown.token(),
         }
     }

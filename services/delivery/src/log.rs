@@ -79,29 +79,32 @@ impl Log {
     /// Appends decisions to the stream `domain`. Those that are there already are there once.
     pub(crate) async fn decide(&self, bodies: Vec<Vec<u8>>) -> Result<()> {
         for body in bodies {
-            let request = AppendRequest {
-                stream: Stream::Domain.to_string(),
-                expected: Some(Expected {
-                    kind: Some(expected::Kind::Any(true)),
-                }),
-                entries: vec![NewEntry {
-                    body: body.into(),
-                    meta: None,
-                }],
-                kv: Vec::new(),
-            };
-            let answer = self.0.clone().append(request).await?.into_inner();
-            match answer.outcome {
-                Some(append_response::Outcome::Appended(_) | append_response::Outcome::Duplicate(_)) => {}
-                _ => {
-                    return Err(Refusal::new(
-                        Code::Internal,
-                        "the log did not append the decision",
-                    ));
-                }
-            }
+            self.append(&Stream::Domain, body).await?;
         }
         Ok(())
+    }
+
+    /// Appends an entry, whatever is before it. If it is there already, it is there once.
+    pub(crate) async fn append(&self, stream: &Stream, body: Vec<u8>) -> Result<()> {
+        let request = AppendRequest {
+            stream: stream.to_string(),
+            expected: Some(Expected {
+                kind: Some(expected::Kind::Any(true)),
+            }),
+            entries: vec![NewEntry {
+                body: body.into(),
+                meta: None,
+            }],
+            kv: Vec::new(),
+        };
+        let answer = self.0.clone().append(request).await?.into_inner();
+        match answer.outcome {
+            Some(append_response::Outcome::Appended(_) | append_response::Outcome::Duplicate(_)) => Ok(()),
+            _ => Err(Refusal::new(
+                Code::Internal,
+                format!("the log did not append to {stream}"),
+            )),
+        }
     }
 
     pub(crate) async fn get_kv(&self, space: &str, key: &str) -> Result<Option<KvItem>> {

@@ -1,4 +1,4 @@
-//! One signed POST of one activity to one inbox.
+//! One signed POST: of one activity to one inbox, or of a webhook.
 
 use std::time::Duration;
 
@@ -21,6 +21,10 @@ use crate::{bodies::Body, keys::ActorKey};
 
 /// How the body is announced (ActivityPub, section 7).
 const CONTENT_TYPE: &str = "application/activity+json";
+/// And that of a webhook.
+const JSON: &str = "application/json";
+/// By what a receiver knows a webhook that it had before (draft-ietf-httpapi-idempotency-key-header).
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// How long a signature is good for. Seconds.
 const LIFETIME: i64 = 300;
 /// Longest cause that is kept. Characters.
@@ -57,7 +61,7 @@ impl Brought {
     }
 }
 
-/// Posts an activity. `now` is when it is signed.
+/// Posts an activity or a webhook. `now` is when it is signed.
 ///
 /// # Errors
 /// [`Code::Internal`] where the request cannot be made; nothing was sent then.
@@ -69,10 +73,11 @@ pub(crate) async fn post(
     traceparent: Option<&str>,
     now: Timestamp,
 ) -> Result<Brought, Refusal> {
-    // What is signed is what is sent: the URL in its normal form.
-    let Ok(target) = Url::parse(inbox) else {
+    // What is signed is what is sent: the URL in its normal form, and no fragment.
+    let Ok(mut target) = Url::parse(inbox) else {
         return Ok(Brought::refused(format!("{inbox:?} is no URL")));
     };
+    target.set_fragment(None);
     let headers = headers(target.as_str(), body, key, traceparent, now)?;
     let limit = Duration::try_from(POST_TIMEOUT).unwrap_or(fetch::TIMEOUT);
     let sent = fetcher.post(target.as_str(), headers, body.bytes.clone());
@@ -116,10 +121,13 @@ fn headers(
     traceparent: Option<&str>,
     now: Timestamp,
 ) -> Result<HeaderMap, Refusal> {
+    let key_of = body.webhook.as_ref().map(|webhook| webhook.key.as_str());
+    let mut covered = vec![("content-digest", body.digest.as_str())];
+    covered.extend(key_of.map(|key| (IDEMPOTENCY_KEY, key)));
     let request = rfc9421::Request {
         method: "POST",
         target_uri: target,
-        headers: &[("content-digest", &body.digest)],
+        headers: &covered,
     };
     let created = now.as_second();
     let signed = rfc9421::sign(&request, &key.id, &key.key, created, created + LIFETIME)
@@ -131,7 +139,13 @@ fn headers(
         headers.insert(name, value);
         Ok(())
     };
-    put(header::CONTENT_TYPE, CONTENT_TYPE)?;
+    put(
+        header::CONTENT_TYPE,
+        if key_of.is_some() { JSON } else { CONTENT_TYPE },
+    )?;
+    if let Some(key) = key_of {
+        put(HeaderName::from_static(IDEMPOTENCY_KEY), key)?;
+    }
     put(HeaderName::from_static("content-digest"), &body.digest)?;
     put(
         HeaderName::from_static("signature-input"),

@@ -1,7 +1,8 @@
 //! A ledger that was lost, told from one that is new: the log's kv remembers which ledger sent from it.
 //!
 //! A new ledger sends the log from its beginning. One beside a log that another ledger has sent from folds the audience
-//! from the beginning, starts at the head, and resends nothing.
+//! from the beginning, starts at the head, and resends nothing. Webhooks that were under way are not posted again either,
+//! since nobody knows whether they were: their flows wait until an operator decides.
 
 use fedsx_runtime::code::Refusal;
 

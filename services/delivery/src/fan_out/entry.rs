@@ -3,6 +3,7 @@
 use fedsx_kernel::{
     activity::{Activity, ActivityError},
     audience::{Recipients, recipients},
+    flow::{Transition, Webhook},
     follow::{Event, Inboxes, event, reference},
     origin::Origin,
     stream::Stream,
@@ -10,7 +11,7 @@ use fedsx_kernel::{
 use fedsx_proto::v1::Entry;
 use fedsx_runtime::code::Refusal;
 
-use crate::log::Log;
+use crate::{log::Log, webhook};
 
 /// Verbs by which a peer changes who follows whom.
 const FOLLOW_VERBS: [&[u8]; 4] = [b"Follow", b"Accept", b"Reject", b"Undo"];
@@ -24,6 +25,8 @@ pub(crate) struct Noted {
     /// Whom it is sent to; none: nobody. Only what local actors publish is ever sent.
     pub(crate) recipients: Option<Recipients>,
     pub(crate) event: Option<Event>,
+    /// What it has to be posted.
+    pub(crate) webhook: Option<Webhook>,
     /// `traceparent` of its append; empty: none.
     pub(crate) traceparent: String,
 }
@@ -54,6 +57,17 @@ pub(crate) async fn note(log: &Log, domain: &Origin, entries: &[Entry]) -> Resul
             continue;
         };
         let activity = parse(entry)?;
+        let webhook = match &stream {
+            // Whatever else a flow's entry may be, it has nothing to be posted.
+            Stream::Flow(_) => {
+                let transition = Transition::of(&activity).ok();
+                transition.and_then(|transition| webhook::sent(&transition).cloned())
+            }
+            _ => None,
+        };
+        if webhook.is_none() && matches!(stream, Stream::Flow(_)) {
+            continue;
+        }
         let referred = match reference(&activity) {
             Some(id) => referred(log, id, entry.position).await?,
             None => None,
@@ -66,6 +80,7 @@ pub(crate) async fn note(log: &Log, domain: &Origin, entries: &[Entry]) -> Resul
             cid: entry.cid.clone(),
             recipients: is_ours.then(|| recipients(&activity, domain)),
             event: event(&activity, &stream, inboxes, referred.as_ref()),
+            webhook,
             activity,
             traceparent: meta.traceparent,
         });
@@ -77,7 +92,7 @@ pub(crate) async fn note(log: &Log, domain: &Origin, entries: &[Entry]) -> Resul
 fn concerns(stream: &Stream, body: &[u8]) -> bool {
     match stream {
         Stream::Outbox(_) | Stream::Domain => true,
-        Stream::Flow(_) => false,
+        Stream::Flow(_) => webhook::may_be_sent(body),
         // A letter of JSON may be written `\u0046`.
         Stream::Inbox(_) => contains(body, b"\\u") || FOLLOW_VERBS.iter().any(|verb| contains(body, verb)),
     }
@@ -112,6 +127,11 @@ mod tests {
         assert!(concerns(&inbox, br#"{"type":"Undo"}"#));
         assert!(concerns(&inbox, br#"{"type":"\u0055ndo"}"#));
         assert!(concerns(&Stream::Domain, b"{}"));
-        assert!(!concerns(&Stream::Flow("1".to_owned()), br#"{"type":"Follow"}"#));
+        let flow = Stream::Flow("1".to_owned());
+        assert!(!concerns(&flow, br#"{"type":"Follow"}"#));
+        assert!(concerns(
+            &flow,
+            br#"{"type":"Transition","events":[{"event":"sent"}]}"#
+        ));
     }
 }

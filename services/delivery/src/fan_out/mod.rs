@@ -8,7 +8,7 @@ pub(crate) mod entry;
 mod fold;
 pub(crate) mod turn;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use fedsx_kernel::{delivery::fan_out::due, origin::Origin};
 use fedsx_proto::v1::{Entry, SubscribeResponse};
@@ -167,10 +167,15 @@ impl FanOut {
         if !due(way.cursor, way.seen, waiting) {
             return Ok(true);
         }
+        let posted: HashSet<_> = noted
+            .iter()
+            .filter(|entry| entry.webhook.is_some())
+            .map(|entry| entry.position)
+            .collect();
         let ours = batch
             .entries
             .iter()
-            .filter(|entry| entry.stream.starts_with("outbox/"));
+            .filter(|entry| entry.stream.starts_with("outbox/") || posted.contains(&entry.position));
         for entry in ours {
             self.bodies.keep(entry).await;
         }

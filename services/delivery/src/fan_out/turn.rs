@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fedsx_kernel::{
     delivery::{peer::Peer, row::DeliveryState},
+    flow::Webhook,
     follow::Event,
     origin::Origin,
 };
@@ -13,10 +14,14 @@ use crate::{
     audience,
     broker::Due,
     ledger::{Ledger, NewDelivery, Result, Turn},
+    webhook,
 };
 
 /// Rows of one transaction, or those of one entry if it alone has more.
 pub(crate) const ROWS: usize = 20_000;
+
+/// What is said of deliveries to a blocked peer.
+const BLOCKED: &str = "blocked";
 
 /// What a turn did.
 #[derive(Debug, Default)]
@@ -115,10 +120,13 @@ impl Writing<'_> {
         })
     }
 
-    /// Sets down what an entry owes to live origins.
+    /// Sets down what an entry owes to live origins, or a webhook.
     async fn owe(&mut self, entry: &Noted) -> Result<()> {
         if entry.position <= self.silent_until {
             return Ok(());
+        }
+        if let Some(webhook) = &entry.webhook {
+            return self.owe_webhook(entry, webhook).await;
         }
         let rows = audience::rows(&mut *self.turn, self.domain, entry, None).await?;
         self.know(rows.iter().map(|row| row.origin.clone()).collect())
@@ -131,11 +139,28 @@ impl Writing<'_> {
         Ok(())
     }
 
+    /// Sets down a webhook, however its origin stands. To a blocked one it has ended at once.
+    async fn owe_webhook(&mut self, entry: &Noted, webhook: &Webhook) -> Result<()> {
+        let row = webhook::row(self.domain, entry, webhook);
+        let origin = row.origin.clone();
+        self.rows.push(row);
+        self.written += 1;
+        let blocks = self.turn.blocks(std::slice::from_ref(&origin)).await?;
+        if audience::is_blocked(&blocks, &origin, entry.position) {
+            self.flush().await?;
+            let state = DeliveryState::Refused;
+            self.turn
+                .end_pending(&origin, entry.position, state, BLOCKED)
+                .await?;
+        }
+        Ok(())
+    }
+
     /// Ends what an entry ends: a block, or the end of an origin's follows.
     async fn end(&mut self, entry: &Noted) -> Result<()> {
         let now = self.turn.now();
         let (origin, through, state, cause) = match &entry.event {
-            Some(Event::Block { origin }) => (origin, entry.position, DeliveryState::Refused, "blocked"),
+            Some(Event::Block { origin }) => (origin, entry.position, DeliveryState::Refused, BLOCKED),
             Some(Event::Gone { origin, through, .. }) if *through > 0 => (
                 origin,
                 *through,

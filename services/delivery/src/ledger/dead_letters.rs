@@ -26,12 +26,13 @@ pub struct Replayed {
 pub trait DeadLetters: Send + Sync + 'static {
     /// Owes refused and dead deliveries again, due now, from the first rung of the ladder. They move to the replay lane
     /// of their actor and address, which is made where there is none, and there each goes by its own time. What is neither
-    /// refused nor dead any more stays as it is.
+    /// refused nor dead any more stays as it is. Where a flow waits for a delivery, it is told of its next end, too.
     ///
     /// Under the lock of the cursor's row, which the folding of a block holds too: a block either is seen here, or ends what
     /// was sent again. Whoever releases the replay lane's claim afterwards sees what moved there.
     async fn replay(&self, deliveries: &[DeliveryKey]) -> Result<Replayed>;
 
-    /// Forgets refused and dead deliveries, answering how many.
+    /// Forgets refused and dead deliveries, answering how many. Those that a flow is still to be [told](super::Endings) of
+    /// stay until it is.
     async fn forget(&self, deliveries: &[DeliveryKey]) -> Result<u64>;
 }

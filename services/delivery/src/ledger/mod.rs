@@ -9,6 +9,7 @@
 
 pub mod claim;
 pub mod dead_letters;
+pub mod endings;
 pub mod lease;
 pub mod postgres;
 pub mod query;
@@ -25,6 +26,7 @@ use std::fmt::Debug;
 
 pub use claim::{Claim, ClaimToken, Claims, Owed, Probe};
 pub use dead_letters::{DeadLetters, DeliveryKey, Replayed};
+pub use endings::{Ended, Endings};
 pub use fedsx_runtime::database::{Result, StoreError};
 pub(crate) use fedsx_runtime::database::{driver, integer};
 pub use lease::{Cursor, Lease, Leases};
@@ -34,6 +36,9 @@ pub use sweep::{Hurried, Sweeps};
 pub use turn::{Audience, Members, NewDelivery, RelationKey, Turn, Turns, Whom};
 
 /// The whole ledger.
-pub trait Ledger: Leases + Turns + Claims + Records + Sweeps + Queries + DeadLetters + Debug {}
+pub trait Ledger:
+    Leases + Turns + Claims + Records + Sweeps + Queries + DeadLetters + Endings + Debug
+{
+}
 
-impl<T: Leases + Turns + Claims + Records + Sweeps + Queries + DeadLetters + Debug> Ledger for T {}
+impl<T: Leases + Turns + Claims + Records + Sweeps + Queries + DeadLetters + Endings + Debug> Ledger for T {}

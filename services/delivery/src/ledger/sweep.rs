@@ -51,7 +51,7 @@ pub trait Sweeps: Send + Sync + 'static {
     /// Makes pending deliveries due now and lifts holds, of one origin or all; a parked origin is probed at once.
     async fn hurry(&self, origin: Option<&Origin>) -> Result<Hurried>;
 
-    /// Forgets delivered rows that ended longer ago than `retention`, at most `limit`, and audience and blocks that every
-    /// origin is past. Answers how many rows went.
+    /// Forgets delivered rows that ended longer ago than `retention`, at most `limit`, but none that a flow is
+    /// still to be [told](super::Endings) of, and audience and blocks that every origin is past. Answers how many rows went.
     async fn prune(&self, retention: SignedDuration, limit: u32) -> Result<u64>;
 }

@@ -71,6 +71,8 @@ pub struct NewDelivery {
     pub cid: String,
     /// `traceparent` of the entry's fan-out; empty: none.
     pub trace: String,
+    /// Whether a flow waits for what comes of it; see [`Endings`](super::Endings).
+    pub awaited: bool,
 }
 
 /// A transaction that holds the lock of the cursor's row, and sees whatever was committed before it began.

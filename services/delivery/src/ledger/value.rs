@@ -5,8 +5,8 @@ use std::{fmt::Display, str::FromStr};
 use fedsx_kernel::delivery::{peer::Standing, row::DeliveryState};
 use jiff::Timestamp;
 
-use super::{Result, StoreError};
-use crate::lane::AddressKind;
+use super::{DeliveryKey, Ended, Result, StoreError};
+use crate::lane::{AddressKind, LaneId};
 
 /// A time as it is stored: microseconds since the Unix epoch.
 pub(crate) fn micros(time: Timestamp) -> i64 {
@@ -81,6 +81,35 @@ pub(crate) fn parsed<T: FromStr<Err: Display>>(
 ) -> Result<T> {
     text.parse()
         .map_err(|error: T::Err| corrupt(table, column, key, error))
+}
+
+/// What is stored of a delivery that has ended.
+#[derive(Debug)]
+pub(crate) struct StoredEnd {
+    pub(crate) lane: i64,
+    pub(crate) position: i64,
+    pub(crate) state: String,
+    pub(crate) status: i64,
+    pub(crate) cause: String,
+    pub(crate) settled_at: Option<i64>,
+    pub(crate) trace: String,
+}
+
+/// A delivery that has ended.
+pub(crate) fn ended(row: StoredEnd) -> Result<Ended> {
+    let name = format!("lane {}, position {}", row.lane, row.position);
+    let at = maybe_time("delivery", "settled_at", &name, row.settled_at)?;
+    Ok(Ended {
+        key: DeliveryKey {
+            lane: LaneId(row.lane),
+            position: unsigned("delivery", "position", &name, row.position)?,
+        },
+        state: parsed("delivery", "state", &name, &row.state)?,
+        status: unsigned("delivery", "status", &name, row.status)?,
+        cause: row.cause,
+        at: at.ok_or_else(|| corrupt("delivery", "settled_at", &name, "null"))?,
+        trace: row.trace,
+    })
 }
 
 /// A lane's stored kind.

@@ -9,7 +9,10 @@ use fedsx_runtime::{
 };
 
 use super::{DeliveryService, each, is_full, limit, millis, optional, refuse, some};
-use crate::ledger::{Filter, PageToken, Recorded};
+use crate::{
+    bodies,
+    ledger::{Filter, PageToken, Recorded},
+};
 
 impl DeliveryService {
     pub(super) async fn list(
@@ -50,8 +53,8 @@ impl DeliveryService {
             .ok_or_else(|| Refusal::new(Code::Internal, format!("the log has no entry {}", row.position)))?;
         Ok(GetDeliveryResponse {
             delivery: Some(delivery(row)),
+            body: bodies::body(&entry)?.bytes,
             activity_id: entry.activity_id,
-            body: entry.body,
         })
     }
 }

@@ -201,7 +201,13 @@ impl Domain {
         self.append(Role::Operator, &Stream::Domain, activity, None).await
     }
 
-    async fn append(&self, role: Role, stream: &Stream, activity: &Activity, meta: Option<Meta>) -> u64 {
+    pub(crate) async fn append(
+        &self,
+        role: Role,
+        stream: &Stream,
+        activity: &Activity,
+        meta: Option<Meta>,
+    ) -> u64 {
         let body = serde_json::to_vec(activity.document()).unwrap();
         let request = AppendRequest {
             stream: stream.to_string(),
@@ -227,17 +233,22 @@ impl Domain {
 
     /// The log's entries in the stream `domain`.
     pub(crate) async fn decisions(&self) -> Vec<Value> {
+        let entries = self.stream("domain").await;
+        entries
+            .iter()
+            .map(|entry| serde_json::from_slice(&entry.body).unwrap())
+            .collect()
+    }
+
+    /// The log's entries in a stream.
+    pub(crate) async fn stream(&self, stream: &str) -> Vec<Entry> {
         let request = fedsx_proto::v1::ReadRequest {
-            stream: "domain".to_owned(),
+            stream: stream.to_owned(),
             limit: 1000,
             ..Default::default()
         };
         let page = self.operator().read(request).await.unwrap();
-        page.into_inner()
-            .entries
-            .iter()
-            .map(|entry| serde_json::from_slice(&entry.body).unwrap())
-            .collect()
+        page.into_inner().entries
     }
 
     pub(crate) async fn entry(&self, position: u64) -> Entry {

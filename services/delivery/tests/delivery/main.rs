@@ -22,3 +22,4 @@ mod queries;
 mod replicas;
 mod table;
 mod tracing;
+mod webhooks;

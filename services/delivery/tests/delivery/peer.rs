@@ -31,6 +31,7 @@ pub(crate) struct Received {
     pub(crate) activity: Value,
     pub(crate) content_type: String,
     pub(crate) traceparent: Option<String>,
+    pub(crate) idempotency_key: Option<String>,
 }
 
 impl Received {
@@ -211,6 +212,7 @@ async fn inbox(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap, 
             activity,
             content_type: header("content-type").unwrap_or_default(),
             traceparent: header("traceparent"),
+            idempotency_key: header("idempotency-key"),
         });
     }
     answer
@@ -230,10 +232,14 @@ fn verify(shared: &Shared, path: &str, headers: &HeaderMap, body: &[u8]) -> Resu
         rfc9421::parse(header("signature-input"), header("signature")).map_err(|error| error.to_string())?;
     let keys = lock(&shared.keys);
     let key = keys.get(candidate.key_id()).ok_or("unknown key")?;
+    let covered = ["content-digest", "idempotency-key"].map(|name| (name, header(name)));
+    if !covered[1].1.is_empty() && !header("signature-input").contains("\"idempotency-key\"") {
+        return Err("the idempotency key is not signed".to_owned());
+    }
     let request = rfc9421::Request {
         method: "POST",
         target_uri: &target,
-        headers: &[("content-digest", content_digest)],
+        headers: &covered,
     };
     candidate.verify(&request, key).map_err(|error| error.to_string())
 }

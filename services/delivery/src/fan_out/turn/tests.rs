@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::ledger::{Filter, Recorded, sqlite};
 
+mod webhooks;
+
 const DOMAIN: &str = "https://blog.example";
 /// Rows of one turn.
 const LIMIT: usize = 2_000;
@@ -73,6 +75,7 @@ impl World {
             recipients: Some(recipients(&activity, &domain())),
             activity,
             event,
+            webhook: None,
             traceparent: String::new(),
         }
     }

@@ -3,6 +3,7 @@
 mod audience;
 mod claim;
 mod dead_letters;
+mod endings;
 mod lease;
 mod probe;
 mod query;
@@ -55,6 +56,7 @@ where
     sweep::run(&world).await;
     query::run(&world).await;
     dead_letters::run(&world).await;
+    endings::run(&world).await;
 }
 
 pub(crate) fn origin(name: &str) -> Origin {
@@ -72,6 +74,7 @@ pub(crate) fn delivery(peer: &str, position: u64) -> NewDelivery {
         position,
         cid: format!("cid-{position}"),
         trace: "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01".to_owned(),
+        awaited: false,
     }
 }
 

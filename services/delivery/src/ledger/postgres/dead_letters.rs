@@ -43,7 +43,8 @@ macro_rules! letters {
 const FORGET: &str = concat!(
     "WITH letters AS (",
     letters!(),
-    ") DELETE FROM delivery d USING letters k WHERE d.lane = k.lane AND d.position = k.position"
+    ") DELETE FROM delivery d USING letters k WHERE d.lane = k.lane AND d.position = k.position \
+     AND d.told IS NOT FALSE"
 );
 
 fn keys(deliveries: &[DeliveryKey]) -> (Vec<i64>, Vec<i64>) {
@@ -138,7 +139,8 @@ async fn owe(connection: &mut Connection, moves: &Moves, now: i64) -> Result<u64
         .await
         .map_err(driver("lock lanes"))?;
     let rows = sqlx::query(
-        "UPDATE delivery d SET lane = k.replay, state = 'pending', attempts = 0, next_at = $4, settled_at = NULL \
+        "UPDATE delivery d SET lane = k.replay, state = 'pending', attempts = 0, next_at = $4, settled_at = NULL, \
+         told = CASE WHEN d.told IS NOT NULL THEN false END \
          FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS k (lane, position, replay) \
          WHERE d.lane = k.lane AND d.position = k.position AND (k.lane = k.replay OR NOT EXISTS ( \
              SELECT 1 FROM delivery o WHERE o.lane = k.replay AND o.position = k.position)) \

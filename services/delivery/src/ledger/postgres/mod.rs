@@ -24,7 +24,7 @@
 //! | sweep, unqueue | lanes that nobody holds. It waits for nobody |
 //! | hurry | origins; lanes |
 //! | replay | cursor; the letters; their replay lanes |
-//! | forget | the letters |
+//! | forget, told | the deliveries |
 //! | prune | delivered rows that nobody holds; closed audience and blocks, which nobody changes any more |
 //!
 //! A turn that folds a block between two batches of deliveries takes the second batch's locks after the first's, and may
@@ -43,6 +43,7 @@ mod candidates;
 mod claim;
 mod connection;
 mod dead_letters;
+mod endings;
 mod hurry;
 mod lanes;
 mod lease;

@@ -10,7 +10,8 @@ use crate::ledger::{Result, driver};
 
 /// Delivered rows that ended before.
 pub(super) const DELIVERED: &str = concat!(
-    "WITH old AS (SELECT d.lane, d.position FROM delivery d WHERE d.state = 'delivered' AND d.settled_at < (SELECT ",
+    "WITH old AS (SELECT d.lane, d.position FROM delivery d WHERE d.state = 'delivered' AND d.told IS NOT FALSE \
+     AND d.settled_at < (SELECT ",
     clock!("$3"),
     " - $1) ORDER BY d.settled_at LIMIT $2 FOR UPDATE SKIP LOCKED) \
      DELETE FROM delivery d USING old WHERE d.lane = old.lane AND d.position = old.position"

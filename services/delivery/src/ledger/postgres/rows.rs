@@ -51,10 +51,11 @@ pub(super) async fn insert(
 }
 
 /// What several rows of one entry have in common is sent once.
-const WRITE: &str = "INSERT INTO delivery (lane, position, cid, state, next_at, trace) \
-     SELECT n.lane, e.position, e.cid, 'pending', $6, e.trace \
+const WRITE: &str = "INSERT INTO delivery (lane, position, cid, state, next_at, trace, told) \
+     SELECT n.lane, e.position, e.cid, 'pending', $6, e.trace, CASE WHEN e.awaited THEN false END \
      FROM unnest($1::bigint[], $2::bigint[]) AS n (lane, entry) \
-     JOIN unnest($3::bigint[], $4::text[], $5::text[]) WITH ORDINALITY AS e (position, cid, trace, number) \
+     JOIN unnest($3::bigint[], $4::text[], $5::text[], $7::boolean[]) WITH ORDINALITY \
+          AS e (position, cid, trace, awaited, number) \
        ON e.number = n.entry \
      ON CONFLICT DO NOTHING RETURNING lane";
 
@@ -84,6 +85,7 @@ async fn write(
         .bind(column(&entries, |row| text(&row.cid)))
         .bind(column(&entries, |row| text(&row.trace)))
         .bind(micros(now))
+        .bind(column(&entries, |row| row.awaited))
         .fetch_all(connection)
         .await
         .map_err(driver("write deliveries"))?;

@@ -39,7 +39,7 @@ impl DeadLetters for Sqlite {
     async fn forget(&self, deliveries: &[DeliveryKey]) -> Result<u64> {
         let forgotten = sqlx::query(
             "DELETE FROM delivery WHERE (lane, position) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?1)) \
-             AND state IN ('refused', 'dead')",
+             AND state IN ('refused', 'dead') AND told IS NOT 0",
         )
         .bind(keys(deliveries)?)
         .execute(&self.pools.writer)
@@ -107,7 +107,8 @@ const DUE: &str = concat!(
 
 /// And take the letters over.
 const MOVE: &str = concat!(
-    "UPDATE delivery SET lane = m.replay, state = 'pending', attempts = 0, next_at = ?2, settled_at = NULL \
+    "UPDATE delivery SET lane = m.replay, state = 'pending', attempts = 0, next_at = ?2, settled_at = NULL, \
+     told = CASE WHEN told IS NOT NULL THEN 0 END \
      FROM (SELECT d.lane, d.position, r.id AS replay ",
     letters!(),
     "CROSS JOIN lane r ON r.actor = l.actor AND r.address = l.address AND r.replay WHERE NOT ",

@@ -6,6 +6,7 @@
 mod candidates;
 mod claim;
 mod dead_letters;
+mod endings;
 mod lease;
 mod members;
 mod peers;

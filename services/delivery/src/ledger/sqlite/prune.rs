@@ -10,7 +10,7 @@ pub(super) async fn prune(ledger: &Sqlite, retention: SignedDuration, limit: u32
     let before = ledger.now().saturating_sub(retention).unwrap_or_default();
     let rows = sqlx::query(
         "DELETE FROM delivery WHERE (lane, position) IN (SELECT lane, position FROM delivery \
-         WHERE state = 'delivered' AND settled_at < ?1 LIMIT ?2)",
+         WHERE state = 'delivered' AND told IS NOT 0 AND settled_at < ?1 LIMIT ?2)",
     )
     .bind(micros(before))
     .bind(limit)

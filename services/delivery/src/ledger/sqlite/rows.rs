@@ -20,7 +20,7 @@ const CHUNK: usize = 5_000;
 macro_rules! spread {
     () => {
         "WITH new AS MATERIALIZED (SELECT value ->> 0 AS actor, value ->> 1 AS kind, value ->> 2 AS address, \
-         value ->> 3 AS origin, value ->> 4 AS position, value ->> 5 AS cid, value ->> 6 AS trace \
+         value ->> 3 AS origin, value ->> 4 AS position, value ->> 5 AS cid, value ->> 6 AS trace, value ->> 7 AS told \
          FROM json_each(?1)) "
     };
 }
@@ -53,6 +53,7 @@ async fn insert_chunk(
                 integer(row.position),
                 &row.cid,
                 &row.trace,
+                row.awaited.then_some(0),
             )
         })
         .collect();
@@ -76,8 +77,8 @@ async fn insert_chunk(
     .map_err(driver("write deliveries"))?;
     sqlx::query(concat!(
         spread!(),
-        "INSERT INTO delivery (lane, position, cid, state, next_at, trace) \
-         SELECT l.id, n.position, n.cid, 'pending', ?2, n.trace \
+        "INSERT INTO delivery (lane, position, cid, state, next_at, trace, told) \
+         SELECT l.id, n.position, n.cid, 'pending', ?2, n.trace, n.told \
          FROM new n CROSS JOIN lane l ON l.actor = n.actor AND l.address = n.address AND NOT l.replay \
          WHERE true ON CONFLICT DO NOTHING"
     ))

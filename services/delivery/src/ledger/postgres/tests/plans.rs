@@ -6,7 +6,9 @@ use super::*;
 use crate::ledger::{
     Filter, PageToken,
     conformance::{delivery, origin},
-    postgres::{before, candidates, claim, lanes, members, owed, peers, probe, prune, query, record, sweep},
+    postgres::{
+        before, candidates, claim, endings, lanes, members, owed, peers, probe, prune, query, record, sweep,
+    },
 };
 
 /// The plan of a statement as the ledger runs it, for whatever arguments of these types.
@@ -91,6 +93,8 @@ async fn every_statement_goes_by_its_index() {
         (peers::PARKED, "origin_troubled"),
         (peers::BACKLOG, "lane_origin"),
         (prune::DELIVERED, "delivery_settled"),
+        (endings::UNTOLD, "delivery_untold"),
+        (endings::TOLD, "delivery_"),
         (query::PENDING, "delivery_pending"),
         (query::LANES_DUE, "lane_sweep"),
         (query::PEERS, "delivery_dead"),
