@@ -14,6 +14,7 @@ mod actors;
 mod blobs;
 mod collections;
 mod discovery;
+mod flows;
 mod home;
 mod inbox;
 mod limit;
@@ -44,6 +45,7 @@ use fedsx_runtime::{
 
 use crate::{
     collections::follows::Tallies,
+    flows::Flows,
     inbox::{budget::Budget, standing::Standings},
     limit::Limits,
     local_actor::Seen,
@@ -59,6 +61,8 @@ pub use settings::{Rate, Settings};
 pub type LogClient = fedsx_proto::v1::log_client::LogClient<Authorised>;
 /// A client of the projection.
 pub type ProjectionClient = fedsx_proto::v1::projection_client::ProjectionClient<Authorised>;
+/// A client of the projection's flows.
+pub type FlowsClient = fedsx_proto::v1::flows_client::FlowsClient<Authorised>;
 
 /// The gateway cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +77,7 @@ struct Gateway {
     settings: Settings,
     log: Log,
     views: Views,
+    flows: Flows,
     peers: Peers,
     standings: Standings,
     local_actors: Seen,
@@ -99,6 +104,7 @@ pub async fn start(
     settings: Settings,
     log: LogClient,
     projection: ProjectionClient,
+    flows: FlowsClient,
     fetcher: Fetcher,
     context: Context,
 ) -> Result<Router, StartError> {
@@ -111,6 +117,9 @@ pub async fn start(
     let projection = projection
         .max_decoding_message_size(MAX_MESSAGE)
         .max_encoding_message_size(MAX_MESSAGE);
+    let flows = flows
+        .max_decoding_message_size(MAX_MESSAGE)
+        .max_encoding_message_size(MAX_MESSAGE);
     let peers = Peers::new(
         log.clone(),
         fetcher,
@@ -120,6 +129,7 @@ pub async fn start(
     );
     let app = Arc::new(Gateway {
         views: Views::new(projection, log.clone()),
+        flows: Flows::new(flows),
         log,
         peers,
         standings: Standings::default(),

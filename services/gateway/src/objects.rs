@@ -1,5 +1,7 @@
 //! `GET /objects/{*path}`: what public activities published.
 
+mod occurrences;
+
 use axum::{
     extract::State,
     response::{IntoResponse, Response},
@@ -23,12 +25,14 @@ pub(crate) async fn object(
 ) -> Result<Response, Problem> {
     // An id is compared as the text it is: nothing in the path is decoded.
     let id = format!("{}{}", app.settings.origin, uri.path());
-    let row = app
-        .views
-        .row::<ObjectRow>(OBJECTS, &id)
-        .await?
-        .filter(|row| row.public)
-        .ok_or_else(unknown)?;
+    let row = match public(&app, &id).await? {
+        Some(row) => row,
+        // An object's own path may end so, too.
+        None => match id.strip_suffix(occurrences::SUFFIX) {
+            Some(event) => return occurrences::answer(&app, event, uri.query()).await,
+            None => return Err(unknown()),
+        },
+    };
     if row.deleted {
         let gone = media::document(&headers, Keep::Minutes, &tombstone(&id, &row.object));
         return Ok((StatusCode::GONE, gone).into_response());
@@ -38,6 +42,11 @@ pub(crate) async fn object(
     };
     let object = with_context(&app, object, &row.activity).await;
     Ok(media::document(&headers, Keep::Minutes, &Value::Object(object)))
+}
+
+async fn public(app: &App, id: &str) -> Result<Option<ObjectRow>, Refusal> {
+    let row = app.views.row::<ObjectRow>(OBJECTS, id).await?;
+    Ok(row.filter(|row| row.public))
 }
 
 /// What is left of a deleted object (ActivityStreams 2.0 Vocabulary, `Tombstone`).

@@ -10,7 +10,7 @@ use crate::{
     App, activities, actors, blobs,
     collections::{follows, outbox},
     discovery::{nodeinfo, webfinger},
-    inbox, limit, measure, objects,
+    flows, inbox, limit, measure, objects,
     problem::Problem,
     types,
 };
@@ -45,6 +45,12 @@ fn public() -> Router<App> {
         .route("/actors/{name}/following", get(follows::following))
         .route("/activities", get(activities::all))
         .route("/activities/{cid}", get(activities::one))
+        .route("/flows", get(flows::page).post(flows::start))
+        .route("/flows/{id}", get(flows::one))
+        .route("/flows/{id}/resume", post(flows::resume))
+        .route("/flows/{id}/retry", post(flows::retry))
+        .route("/flows/{id}/cancel", post(flows::cancel))
+        .route("/behaviours", get(flows::behaviours))
         .route("/types/{cid}", get(types::type_record))
         .route("/blobs/{cid}", get(blobs::blob))
         .route("/objects/{*path}", get(objects::object))

@@ -21,6 +21,26 @@ pub(crate) async fn ask<T>(
     within(DEADLINE, service, call).await
 }
 
+/// Waits for a service's answer to somebody whose own token is passed on: whether that is good for it is theirs to know.
+///
+/// # Errors
+/// As [`ask`], and [`Code::Unauthenticated`] and [`Code::Forbidden`] of the token.
+pub(crate) async fn ask_for<T>(
+    service: &'static str,
+    call: impl Future<Output = Result<Response<T>, Status>>,
+) -> Result<T, Refusal> {
+    match tokio::time::timeout(DEADLINE, call).await {
+        Ok(Err(status)) => {
+            let refusal = Refusal::from(status);
+            match refusal.code {
+                Code::Unauthenticated | Code::Forbidden => Err(refusal),
+                _ => Err(translate(service, refusal)),
+            }
+        }
+        answered => answer(service, answered),
+    }
+}
+
 async fn within<T>(
     deadline: Duration,
     service: &'static str,
@@ -50,6 +70,7 @@ pub(crate) fn translate(service: &'static str, refusal: Refusal) -> Refusal {
         | Code::TooLarge
         | Code::TypeUnknown
         | Code::SchemaRefused
+        | Code::FlowState
         | Code::Damaged
         | Code::NoBlobStore
         | Code::RangeNotSatisfiable => refusal,
@@ -99,6 +120,19 @@ mod tests {
     fn what_the_log_finds_wrong_with_an_activity_is_passed_on() {
         let refused = Refusal::new(Code::SchemaRefused, "`name` is missing");
         assert_eq!(translate("log", refused.clone()), refused);
+    }
+
+    #[tokio::test]
+    async fn whether_a_token_is_good_is_told_only_to_who_showed_it() {
+        let refused = |code: Code| async move { Err::<Response<()>, _>(Refusal::new(code, "why").into()) };
+        for code in [Code::Unauthenticated, Code::Forbidden] {
+            let theirs = ask_for("projection", refused(code)).await.unwrap_err();
+            assert_eq!(theirs, Refusal::new(code, "why"));
+            let ours = ask("projection", refused(code)).await.unwrap_err();
+            assert_eq!(ours.code, Code::Unavailable);
+        }
+        let failed = ask_for("projection", refused(Code::Internal)).await.unwrap_err();
+        assert_eq!(failed.detail, "the projection service failed");
     }
 
     #[tokio::test]

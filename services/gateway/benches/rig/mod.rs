@@ -19,7 +19,7 @@ use fedsx_kernel::{
     origin::Origin,
 };
 use fedsx_proto::v1::{
-    log_client, log_server::LogServer, projection_client, projection_server::ProjectionServer,
+    flows_client, log_client, log_server::LogServer, projection_client, projection_server::ProjectionServer,
 };
 use fedsx_runtime::{
     Context,
@@ -108,13 +108,14 @@ pub(crate) async fn behind() -> Behind {
 pub(crate) async fn gateway(behind: &Behind) -> SocketAddr {
     let (channel, credentials) = (behind.memory.channel(), Credentials::new("token"));
     let log = log_client::LogClient::with_interceptor(channel.clone(), credentials.clone());
+    let flows = flows_client::FlowsClient::with_interceptor(channel.clone(), credentials.clone());
     let projection = projection_client::ProjectionClient::with_interceptor(channel, credentials);
     let fetcher = Fetcher::new(Policy::new(["http://127.0.0.1:*".to_owned()]).unwrap()).unwrap();
     let mut settings = Settings::new(ORIGIN.parse().unwrap());
     (settings.client_rate, settings.origin_rate) = (None, None);
     let context = Context::default();
     let stop = context.shutdown.token();
-    let router = fedsx_gateway::start(settings, log, projection, fetcher, context)
+    let router = fedsx_gateway::start(settings, log, projection, flows, fetcher, context)
         .await
         .unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

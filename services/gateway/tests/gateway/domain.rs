@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use axum::{Router, body::Body};
-use fedsx_gateway::{LogClient, ProjectionClient, Settings};
+use fedsx_gateway::{FlowsClient, LogClient, ProjectionClient, Settings};
 use fedsx_kernel::origin::Origin;
 use fedsx_proto::v1::{
     DescribeRequest, Entry, GetKvRequest, GetRequest, ListPeerTypesRequest, PublishRequest, PutBlobRequest,
-    ReadRequest, get_request::By, log_client, projection_client, projection_server::ProjectionServer,
-    publish_response::Outcome,
+    ReadRequest, flows_client, flows_server::FlowsServer, get_request::By, log_client, projection_client,
+    projection_server::ProjectionServer, publish_response::Outcome,
 };
 use fedsx_runtime::{
     Context,
@@ -27,6 +27,7 @@ use tower::ServiceExt as _;
 
 use crate::{
     answer::Answer,
+    flows_by_hand::FlowsByHand,
     losing::{Late, Losing},
     views::Views,
 };
@@ -38,6 +39,7 @@ pub(crate) struct Domain {
     pub(crate) origin: Origin,
     pub(crate) router: Router,
     pub(crate) views: Views,
+    pub(crate) flows: FlowsByHand,
     pub(crate) clock: ManualClock,
     channel: Channel,
     tokens: Tokens,
@@ -68,7 +70,7 @@ impl Domain {
     pub(crate) async fn with(adjust: impl FnOnce(&mut Settings)) -> Self {
         let origin: Origin = ORIGIN.parse().unwrap();
         let clock = ManualClock::new("2026-11-21T12:00:00Z".parse().unwrap());
-        let (tokens, views) = (Tokens::generate(), Views::default());
+        let (tokens, views, flows) = (Tokens::generate(), Views::default(), FlowsByHand::default());
         let context = Context {
             clock: Arc::new(clock.clone()),
             ..Context::default()
@@ -76,12 +78,13 @@ impl Domain {
         let losing = Losing::default();
         let mut settings = Settings::new(origin.clone());
         adjust(&mut settings);
-        let channel = serve(&settings, &tokens, &views, &losing, &context).await;
+        let channel = serve(&settings, &tokens, (&views, &flows), &losing, &context).await;
         let router = gateway(&channel, &tokens, &settings, context.clone()).await;
         let domain = Self {
             origin,
             router,
             views,
+            flows,
             clock,
             channel,
             tokens,
@@ -108,9 +111,17 @@ impl Domain {
         let context = self.another();
         let views = projection(&self.channel, &self.tokens);
         let log = log(&memory.channel(), &self.tokens, Role::Gateway);
-        let router = fedsx_gateway::start(self.settings.clone(), log, views, fetcher(), context.clone())
-            .await
-            .unwrap();
+        let flows = flows(&self.channel, &self.tokens);
+        let router = fedsx_gateway::start(
+            self.settings.clone(),
+            log,
+            views,
+            flows,
+            fetcher(),
+            context.clone(),
+        )
+        .await
+        .unwrap();
         Gateway { router, context }
     }
 
@@ -124,6 +135,11 @@ impl Domain {
     /// What the gateway lacks to be ready.
     pub(crate) fn lacking(&self) -> Lacking {
         self.context.readiness.lacking()
+    }
+
+    /// A role's token, as an `Authorization` header has it.
+    pub(crate) fn token(&self, role: Role) -> String {
+        format!("Bearer {}", self.tokens.of(role).unwrap())
     }
 
     /// The gateway's metrics as text.
@@ -289,7 +305,7 @@ pub(crate) fn fetcher() -> Fetcher {
 async fn serve(
     gateway: &Settings,
     tokens: &Tokens,
-    views: &Views,
+    (views, flows): (&Views, &FlowsByHand),
     losing: &Losing,
     context: &Context,
 ) -> Channel {
@@ -306,8 +322,9 @@ async fn serve(
         .add_service(InterceptedService::new(log, guard.clone()))
         .add_service(InterceptedService::new(
             ProjectionServer::new(views.clone()),
-            guard,
-        ));
+            guard.clone(),
+        ))
+        .add_service(InterceptedService::new(FlowsServer::new(flows.clone()), guard));
     let stop = context.shutdown.token().cancelled_owned();
     tokio::spawn(server.serve_with_incoming_shutdown(incoming, stop));
     memory.channel()
@@ -315,7 +332,8 @@ async fn serve(
 
 async fn gateway(channel: &Channel, tokens: &Tokens, settings: &Settings, context: Context) -> Router {
     let (log, views) = (log(channel, tokens, Role::Gateway), projection(channel, tokens));
-    fedsx_gateway::start(settings.clone(), log, views, fetcher(), context)
+    let flows = flows(channel, tokens);
+    fedsx_gateway::start(settings.clone(), log, views, flows, fetcher(), context)
         .await
         .unwrap()
 }
@@ -327,4 +345,8 @@ fn log(channel: &Channel, tokens: &Tokens, role: Role) -> LogClient {
 fn projection(channel: &Channel, tokens: &Tokens) -> ProjectionClient {
     let credentials = Credentials::of(tokens, Role::Gateway);
     projection_client::ProjectionClient::with_interceptor(channel.clone(), credentials)
+}
+
+fn flows(channel: &Channel, tokens: &Tokens) -> FlowsClient {
+    flows_client::FlowsClient::with_interceptor(channel.clone(), Credentials::of(tokens, Role::Gateway))
 }

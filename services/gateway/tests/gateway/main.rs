@@ -9,6 +9,7 @@
 
 mod answer;
 mod domain;
+mod flows_by_hand;
 mod letter;
 mod losing;
 mod peer;
@@ -20,6 +21,7 @@ mod appended;
 mod blobs;
 mod discovery;
 mod fairness;
+mod flows;
 mod gone;
 mod keys;
 mod limits;

@@ -414,3 +414,49 @@ async fn objects_are_served_while_they_are_there() {
             .assert_refused(404, "not_found");
     }
 }
+
+#[tokio::test]
+async fn a_public_event_tells_when_it_takes_place() {
+    let domain = Domain::new().await;
+    let event = json!({
+        "type": "Event", "name": "Jam", "startTime": "2026-03-22T20:00:00+01:00",
+        "endTime": "2026-03-22T22:00:00+01:00", "timezone": "Europe/Zurich", "rrule": "FREQ=WEEKLY",
+    });
+    let put = |path: &str, object: &Value, public: bool| {
+        let row = json!({ "object": object, "activity": "x", "public": public, "deleted": false });
+        domain
+            .views
+            .put("objects", &format!("{ORIGIN}/objects/{path}"), row);
+    };
+    put("jam", &event, true);
+    put("secret", &event, false);
+    put("note", &json!({ "type": "Note" }), true);
+    put(
+        "a/occurrences",
+        &json!({ "type": "Note", "name": "its own" }),
+        true,
+    );
+
+    let answer = domain
+        .get("/objects/jam/occurrences?from=2026-03-23T00:00:00Z&limit=1")
+        .await;
+    assert_eq!(
+        answer.assert_status(200).json(),
+        json!({
+            "event": format!("{ORIGIN}/objects/jam"), "complete": false,
+            "occurrences": [{ "startTime": "2026-03-29T20:00:00+02:00", "endTime": "2026-03-29T22:00:00+02:00" }],
+        })
+    );
+    assert_eq!(
+        domain.get("/objects/a/occurrences").await.json()["name"],
+        "its own"
+    );
+    for path in ["jam/occurrences?limit=0", "jam/occurrences?from=now"] {
+        let answer = domain.get(&format!("/objects/{path}")).await;
+        answer.assert_refused(400, "malformed");
+    }
+    for path in ["secret/occurrences", "note/occurrences", "nothing/occurrences"] {
+        let answer = domain.get(&format!("/objects/{path}")).await;
+        answer.assert_refused(404, "not_found");
+    }
+}
