@@ -47,6 +47,8 @@ enum Command {
     Blobs(commands::blobs::Blobs),
     /// Publish an activity
     Publish(commands::publish::Publish),
+    /// Offer an article to a calendar elsewhere
+    Allocate(commands::allocate::Allocate),
     /// Follow a remote actor
     Follow(commands::follow::Follow),
     /// Undo a follow
@@ -65,8 +67,13 @@ enum Command {
     Peers(commands::peers::Peers),
     /// How far the views are, and what holds them up
     Views(commands::views::Views),
+    /// How what the domain does on activities goes: start, resume, retry, cancel
+    #[command(subcommand)]
+    Flows(commands::flows::Flows),
     /// How objects are related: by a tag, a type, a reply, and by what follows from these
     Relations(commands::relations::Relations),
+    /// When an event takes place, by its rule and in its time zone
+    Occurrences(commands::occurrences::Occurrences),
     /// Snapshots of the views: what a view begins with whose database was lost
     #[command(subcommand)]
     Snapshots(commands::snapshots::Snapshots),
@@ -103,6 +110,7 @@ async fn execute(command: Command) -> anyhow::Result<()> {
         Command::Actor(actor) => commands::actor::run(actor).await,
         Command::Blobs(blobs) => commands::blobs::run(blobs).await,
         Command::Publish(publish) => commands::publish::run(publish).await,
+        Command::Allocate(allocate) => commands::allocate::run(allocate).await,
         Command::Follow(follow) => commands::follow::follow(follow).await,
         Command::Unfollow(unfollow) => commands::follow::unfollow(unfollow).await,
         Command::Followers(followers) => commands::followers::run(followers).await,
@@ -111,7 +119,9 @@ async fn execute(command: Command) -> anyhow::Result<()> {
         Command::DeadLetters(letters) => commands::dead_letters::run(letters).await,
         Command::Peers(peers) => commands::peers::run(peers).await,
         Command::Views(views) => commands::views::run(views).await,
+        Command::Flows(flows) => commands::flows::run(flows).await,
         Command::Relations(relations) => commands::relations::run(relations).await,
+        Command::Occurrences(occurrences) => commands::occurrences::run(occurrences).await,
         Command::Snapshots(snapshots) => commands::snapshots::run(snapshots).await,
         Command::Verify(verify) => commands::verify::run(verify).await,
         Command::Genesis(genesis) => commands::genesis::run(genesis).await,

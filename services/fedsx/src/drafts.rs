@@ -1,7 +1,11 @@
 //! The drafts that commands, seeding and the demo publish. What the log adds (id, published, proof) is not here.
 
 use anyhow::Context as _;
-use fedsx_kernel::{activity::PUBLIC, actor::Kind, origin::Origin};
+use fedsx_kernel::{
+    activity::{CONTEXT, PUBLIC},
+    actor::Kind,
+    origin::Origin,
+};
 use serde_json::{Value, json};
 
 /// The actor that a person means by a URL: an origin alone means its base.
@@ -47,9 +51,39 @@ pub(crate) fn about_follow(verb: &str, follow_id: &str, follower: &str, followed
     json!({ "type": verb, "object": follow, "to": [to] })
 }
 
+/// `Allocate` of an article to a calendar: to the calendar's domain and to the actor's followers, and where it is public to all.
+pub(crate) fn allocate(actor: &str, article: &str, calendar: &str, public: bool) -> anyhow::Result<Value> {
+    let domain = Origin::of(calendar).with_context(|| format!("{calendar:?} is no calendar's URL"))?;
+    let mut cc = vec![followers_of(actor)];
+    cc.extend(public.then(|| PUBLIC.to_owned()));
+    Ok(json!({
+        "@context": [CONTEXT, { "Allocate": "https://fed-sx.org/ns#Allocate" }],
+        "type": "Allocate",
+        "object": article,
+        "target": calendar,
+        "to": [domain.base()],
+        "cc": cc,
+    }))
+}
+
 /// Where an actor's followers are addressed.
 pub(crate) fn followers_of(actor: &str) -> String {
     format!("{}/followers", actor.trim_end_matches('/'))
+}
+
+/// A path whose URL is what it looks like: no empty or dotted segments, nothing that would have to be encoded.
+pub(crate) fn object_path(path: &str) -> Result<String, String> {
+    let sound = |segment: &str| {
+        !segment.is_empty()
+            && segment.chars().any(|letter| letter != '.')
+            && segment
+                .chars()
+                .all(|letter| letter.is_ascii_alphanumeric() || "-_.~".contains(letter))
+    };
+    if path.split('/').all(sound) {
+        return Ok(path.to_owned());
+    }
+    Err("it is not made of segments of letters, digits, `-`, `_`, `.` and `~`".to_owned())
 }
 
 #[cfg(test)]
@@ -71,5 +105,26 @@ mod tests {
             "https://blog.example/actors/a"
         );
         assert!(actor_id("blog").is_err());
+    }
+
+    #[test]
+    fn an_objects_path_stays_below_objects() {
+        for path in ["gig-night", "2026/gig", "a.b~c_d"] {
+            assert_eq!(object_path(path).as_deref(), Ok(path));
+        }
+        for path in [
+            "",
+            "/",
+            "..",
+            "../etc",
+            "a//b",
+            "a b",
+            "ü",
+            "a?x",
+            "a#y",
+            "http://x.example/",
+        ] {
+            assert!(object_path(path).is_err(), "{path}");
+        }
     }
 }

@@ -10,6 +10,7 @@ mod demo;
 mod domain;
 mod drafts;
 mod genesis;
+mod markdown;
 
 use std::process::ExitCode;
 

@@ -4,6 +4,7 @@
 mod append;
 mod backend;
 mod fan_out;
+mod flows;
 mod followers;
 mod inbox;
 mod lane;
@@ -36,6 +37,8 @@ enum What {
     Inbox(inbox::Inbox),
     /// One activity to many followers, on several origins
     FanOut(fan_out::FanOut),
+    /// Flows that run at once, and flows that wait
+    Flows(flows::Flows),
     /// Many activities to one inbox, in their order
     Lane(lane::Lane),
     /// How long a publish takes with few and with many followers
@@ -57,6 +60,7 @@ pub(crate) async fn run(bench: Bench) -> anyhow::Result<()> {
         What::Append(append) => append::run(append, backend, form).await,
         What::Inbox(inbox) => inbox::run(inbox, backend, form).await,
         What::FanOut(fan_out) => fan_out::run(fan_out, backend, form).await,
+        What::Flows(flows) => flows::run(flows, backend, form).await,
         What::Lane(lane) => lane::run(lane, backend, form).await,
         What::Publish(publish) => publish::run(publish, backend, form).await,
         What::Rebuild(rebuild) => rebuild::run(rebuild, backend, form).await,

@@ -129,7 +129,9 @@ async fn wait(rig: &Rig, holds: impl Fn(&ViewState) -> bool) -> anyhow::Result<(
     Ok(())
 }
 
-async fn fill(rig: &Rig, entries: usize) -> anyhow::Result<()> {
+/// Fills the log; answers when the first entries were handed to it, sealed before.
+pub(super) async fn fill(rig: &Rig, entries: usize) -> anyhow::Result<Instant> {
+    let mut begun = None;
     let remote = Remote::new("https://load.example".parse()?);
     let base = rig.domain.origin.base();
     let log = rig.domain.clients(Role::Gateway)?.log;
@@ -142,6 +144,7 @@ async fn fill(rig: &Rig, entries: usize) -> anyhow::Result<()> {
         let sealed: Vec<NewEntry> = sealed.collect::<anyhow::Result<_>>()?;
         let (log, stream) = (log.clone(), format!("inbox/{}", remote.id));
         let appends = sealed.len().div_ceil(TOGETHER);
+        begun.get_or_insert_with(Instant::now);
         timed(WRITERS, appends, move |number| {
             let (mut log, begin) = (log.clone(), number * TOGETHER);
             let request = AppendRequest {
@@ -159,5 +162,5 @@ async fn fill(rig: &Rig, entries: usize) -> anyhow::Result<()> {
         })
         .await?;
     }
-    Ok(())
+    Ok(begun.unwrap_or_else(Instant::now))
 }

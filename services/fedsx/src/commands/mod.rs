@@ -1,14 +1,17 @@
 //! Client commands: each talks to a running domain over its internal services, as an operator.
 
 pub(crate) mod actor;
+pub(crate) mod allocate;
 pub(crate) mod blobs;
 pub(crate) mod connect;
 pub(crate) mod dead_letters;
 pub(crate) mod deliveries;
 pub(crate) mod entries;
+pub(crate) mod flows;
 pub(crate) mod follow;
 pub(crate) mod followers;
 pub(crate) mod genesis;
+pub(crate) mod occurrences;
 mod output;
 pub(crate) mod peers;
 pub(crate) mod publish;

@@ -33,6 +33,7 @@ impl Narrator {
                 "what events received and published",
                 format!("{}/activities", events.origin),
             ),
+            ("what its behaviours did", format!("{}/flows", events.origin)),
             (
                 "what the author published",
                 format!("{}/actors/author/outbox", blog.origin),

@@ -10,7 +10,7 @@ use fedsx_proto::v1::{
 use fedsx_runtime::code::{Code, Refusal};
 use serde_json::{Value, json};
 
-use super::narrator::Narrator;
+use super::{flows, narrator::Narrator};
 use crate::{commands::connect::Published, domain::Domain, drafts};
 
 /// How long a step may take before the story counts as failed.
@@ -27,36 +27,19 @@ pub(super) async fn tell(narrator: &Narrator, blog: &Domain, events: &Domain) ->
         "summary": "Three bands, one stage.", "content": "<p>Doors at eight, music at nine.</p>",
     });
     let draft = json!({
-        "type": "Create", "object": article, "to": [PUBLIC], "cc": [drafts::followers_of(&author)],
+        "type": "Create", "object": &article, "to": [PUBLIC], "cc": [drafts::followers_of(&author)],
     });
-    journey(
-        narrator,
-        blog,
-        events,
-        "publishes \"Gig Night\"",
-        "demo/gig-night",
-        draft,
-    )
-    .await?;
+    let what = "publishes \"Gig Night\"";
+    let sent = journey(narrator, blog, events, what, "demo/gig-night", draft).await?;
+    flows::checked(narrator, blog, &sent).await?;
 
     // Directed: the base of events takes it whether events follows or not. Public too, so that both show it.
-    let draft = json!({
-        "@context": [fedsx_kernel::activity::CONTEXT, { "Allocate": "https://fed-sx.org/ns#Allocate" }],
-        "type": "Allocate",
-        "object": blog.origin.object("gig-night"),
-        "target": events.origin.actor("main"),
-        "to": [events.origin.base()],
-        "cc": [drafts::followers_of(&author), PUBLIC],
-    });
-    journey(
-        narrator,
-        blog,
-        events,
-        "allocates it to the calendar main",
-        "demo/allocate",
-        draft,
-    )
-    .await
+    let calendar = events.origin.actor("main");
+    let draft = drafts::allocate(&author, &blog.origin.object("gig-night"), &calendar, true)?;
+    let what = "allocates it to the calendar main";
+    let sent = journey(narrator, blog, events, what, "demo/allocate", draft).await?;
+    flows::linked(narrator, blog, events, &sent).await?;
+    flows::digested(narrator, blog, article).await
 }
 
 async fn follow(narrator: &Narrator, blog: &Domain, events: &Domain, author: &str) -> anyhow::Result<()> {
@@ -97,7 +80,7 @@ async fn journey(
     what: &str,
     key: &str,
     draft: Value,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Published> {
     let step = |name: &str| format!("{name} ({what})");
     let sent = publish(blog, "author", key, draft)
         .await
@@ -139,7 +122,7 @@ async fn journey(
         "  logged",
         &format!("position {} of events' log, the same CID", received.position),
     );
-    Ok(())
+    Ok(sent)
 }
 
 fn at(published: &Published) -> String {
@@ -159,7 +142,12 @@ fn proof_suite(entry: &Entry) -> anyhow::Result<String> {
         .to_owned())
 }
 
-async fn publish(domain: &Domain, actor: &str, key: &str, draft: Value) -> anyhow::Result<Published> {
+pub(super) async fn publish(
+    domain: &Domain,
+    actor: &str,
+    key: &str,
+    draft: Value,
+) -> anyhow::Result<Published> {
     let request = PublishRequest {
         actor: actor.to_owned(),
         draft: serde_json::to_vec(&draft)?.into(),
@@ -177,7 +165,7 @@ async fn publish(domain: &Domain, actor: &str, key: &str, draft: Value) -> anyho
 }
 
 /// Asks until there is an answer.
-async fn eventually<T, F>(step: &str, mut ask: impl FnMut() -> F) -> anyhow::Result<T>
+pub(super) async fn eventually<T, F>(step: &str, mut ask: impl FnMut() -> F) -> anyhow::Result<T>
 where
     F: Future<Output = Result<Option<T>, Refusal>>,
 {
@@ -216,7 +204,7 @@ async fn entry(domain: &Domain, cid: &str) -> Result<Option<Entry>, Refusal> {
     get(domain, By::Cid(cid.to_owned())).await
 }
 
-async fn entry_of(domain: &Domain, activity_id: &str) -> Result<Option<Entry>, Refusal> {
+pub(super) async fn entry_of(domain: &Domain, activity_id: &str) -> Result<Option<Entry>, Refusal> {
     get(domain, By::ActivityId(activity_id.to_owned())).await
 }
 

@@ -1,8 +1,8 @@
 //! Typed clients of a domain's services.
 
 use fedsx_proto::v1::{
-    delivery_client::DeliveryClient as Delivery, log_client::LogClient as Log,
-    projection_client::ProjectionClient as Projection,
+    delivery_client::DeliveryClient as Delivery, flows_client::FlowsClient as Flows,
+    log_client::LogClient as Log, projection_client::ProjectionClient as Projection,
 };
 use fedsx_runtime::{
     token::Credentials,
@@ -11,6 +11,7 @@ use fedsx_runtime::{
 
 pub(crate) type LogClient = Log<Authorised>;
 pub(crate) type ProjectionClient = Projection<Authorised>;
+pub(crate) type FlowsClient = Flows<Authorised>;
 pub(crate) type DeliveryClient = Delivery<Authorised>;
 
 /// One caller's clients. Cheap to clone.
@@ -18,6 +19,8 @@ pub(crate) type DeliveryClient = Delivery<Authorised>;
 pub(crate) struct Clients {
     pub(crate) log: LogClient,
     pub(crate) projection: ProjectionClient,
+    /// Where the projection answers.
+    pub(crate) flows: FlowsClient,
     pub(crate) delivery: DeliveryClient,
 }
 
@@ -31,6 +34,7 @@ impl Clients {
         let delivery = Delivery::new(Authorised::new(delivery_at, credentials.clone()));
         Self {
             log: log(log_at, credentials),
+            flows: flows(projection_at.clone(), credentials),
             projection: projection(projection_at, credentials),
             delivery: delivery.max_decoding_message_size(MAX_MESSAGE),
         }
@@ -43,4 +47,8 @@ pub(super) fn log(channel: Channel, credentials: &Credentials) -> LogClient {
 
 pub(super) fn projection(channel: Channel, credentials: &Credentials) -> ProjectionClient {
     Projection::new(Authorised::new(channel, credentials.clone())).max_decoding_message_size(MAX_MESSAGE)
+}
+
+pub(super) fn flows(channel: Channel, credentials: &Credentials) -> FlowsClient {
+    Flows::new(Authorised::new(channel, credentials.clone())).max_decoding_message_size(MAX_MESSAGE)
 }

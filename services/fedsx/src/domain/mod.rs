@@ -23,7 +23,7 @@ use tonic::service::Routes;
 
 pub(crate) use clients::{Clients, LogClient};
 pub(crate) use connect::Connection;
-use process::{DEADLINE, Process, bind, service_name};
+use process::{DEADLINE, FLOWS, Process, bind, service_name};
 pub(crate) use settings::{Flags, Settings};
 
 use crate::genesis::{Bundle, Manifest};
@@ -33,6 +33,7 @@ const ALL: &[Role] = &[Role::Log, Role::Projection, Role::Delivery, Role::Gatewa
 const GRPC: &[&str] = &[
     service_name(Role::Log),
     service_name(Role::Projection),
+    FLOWS,
     service_name(Role::Delivery),
 ];
 

@@ -147,6 +147,9 @@ impl Process {
     }
 }
 
+/// What the projection answers beside its views.
+pub(super) const FLOWS: &str = v1::flows_server::SERVICE_NAME;
+
 /// The full names of the gRPC services.
 pub(super) const fn service_name(role: Role) -> &'static str {
     match role {

@@ -8,7 +8,7 @@ use tonic::service::Routes;
 
 use super::{
     Flags, Settings, dependencies, follows,
-    process::{DEADLINE, Process, bind, service_name},
+    process::{DEADLINE, FLOWS, Process, bind, service_name},
     seed, services,
 };
 use crate::genesis::Bundle;
@@ -142,7 +142,7 @@ async fn start_gateway(process: &Process) -> anyhow::Result<()> {
 }
 
 const fn services_of(role: Role) -> &'static [&'static str] {
-    const PROJECTION: &[&str] = &[service_name(Role::Projection)];
+    const PROJECTION: &[&str] = &[service_name(Role::Projection), FLOWS];
     const DELIVERY: &[&str] = &[service_name(Role::Delivery)];
     const LOG: &[&str] = &[service_name(Role::Log)];
     match role {

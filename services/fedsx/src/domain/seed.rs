@@ -1,4 +1,5 @@
-//! Seeding: the domain's own actor and its bundle's definitions, actors and grants, once, however often the domain starts.
+//! Seeding: the domain's own actor and its bundle's definitions, actors, grants and objects, once, however often the domain
+//! starts.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +24,8 @@ pub(super) async fn seed(
     let definitions = log.list_definitions(ListDefinitionsRequest::default()).await;
     let definitions = definitions.map_err(Refusal::from)?.into_inner();
     // Which actors there are is the log's to say: the same key again creates nothing.
-    let known = Known::new(definitions, BTreeSet::new());
+    let objects = genesis::seeded(&mut log, bundle).await?;
+    let known = Known::new(definitions, BTreeSet::new(), objects);
     let steps = genesis::steps(bundle, &known, origin);
     for (step, done) in genesis::apply(&log, origin, steps, Manner::Once).await? {
         let (kind, name) = (step.kind(), step.name());

@@ -58,10 +58,15 @@ pub(super) async fn projection(process: &Process, owner: String, routes: Routes)
     let mut own = fedsx_projection::Settings::new(settings.origin.clone());
     own.owner = owner;
     own.snapshots = settings.snapshots;
+    own.effects.clone_from(&settings.flow_effects);
+    own.flows_kept = settings.flows_kept;
+    own.mailer.clone_from(&settings.mailer);
     let credentials = process.credentials(Role::Projection)?;
     let log = super::clients::log(process.channel(Role::Log)?, &credentials);
     let served = fedsx_projection::start(own, store, log, context).await?;
-    let mut routes = routes.add_service(InterceptedService::new(served.grpc, guard(process)));
+    let mut routes = routes
+        .add_service(InterceptedService::new(served.grpc, guard(process)))
+        .add_service(InterceptedService::new(served.flows, guard(process)));
     let router = std::mem::take(routes.axum_router_mut());
     *routes.axum_router_mut() = router.merge(guard(process).over(served.http));
     Ok(routes)
@@ -109,8 +114,9 @@ pub(super) async fn gateway(process: &Process) -> anyhow::Result<Router> {
     let credentials = process.credentials(Role::Gateway)?;
     let log = super::clients::log(process.channel(Role::Log)?, &credentials);
     let projection = super::clients::projection(process.channel(Role::Projection)?, &credentials);
+    let flows = super::clients::flows(process.channel(Role::Projection)?, &credentials);
     let context = process.context.clone();
-    Ok(fedsx_gateway::start(own, log, projection, fetcher(process)?, context).await?)
+    Ok(fedsx_gateway::start(own, log, projection, flows, fetcher(process)?, context).await?)
 }
 
 fn guard(process: &Process) -> Guard {

@@ -17,7 +17,7 @@ use fedsx_runtime::code::{Code, Refusal};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::{Value, json};
 
-use super::{Manifest, Step, plan::InEffect};
+use super::{Manifest, Step, plan::InEffect, seeds};
 use crate::{domain::LogClient, drafts};
 
 /// Steps under way at the same time: a log commits them together, so that its verbs are declared all at once.
@@ -125,6 +125,7 @@ async fn take(log: &mut LogClient, origin: &Origin, step: &Step, manner: Manner)
             Placed::Before(_) if again => Ok(done(grant(log, origin, actor, Some(*after)).await?)),
             Placed::Before(_) => Ok(Done::Left),
         },
+        Step::Publish { object, known } => seeds::publish(log, origin, object, known.as_ref(), manner).await,
     }
 }
 

@@ -6,10 +6,11 @@ use serde_json::{Map, Value};
 
 use super::{
     manifest::Manifest,
+    object::Object,
     problem::{Problem, Problems},
     record::Written,
     resolve::Resolver,
-    source::{Document, MANIFEST, Source, WRITTEN},
+    source::{Document, MANIFEST, OBJECTS, Source, WRITTEN},
 };
 
 /// Bundles that stand on each other, the first included.
@@ -23,6 +24,8 @@ pub(crate) struct Bundle {
     pub(crate) manifest: Option<Manifest>,
     /// Each after those that it names; those of the bundles that this one stands on first.
     pub(crate) records: Vec<Record>,
+    /// What the domain has from the first day; of the bundle itself alone, like its actors.
+    pub(crate) objects: Vec<Object>,
 }
 
 /// A record of a bundle.
@@ -96,18 +99,21 @@ impl Bundle {
             }
         }
         let written = written(&source, &records, &mut problems);
-        Resolver {
+        let resolver = Resolver {
             records,
             problems,
             unresolved: written,
-        }
-        .run()
-        .map(|records| Self {
+        };
+        let manifest = manifest.map(|(_, manifest)| manifest);
+        let (records, mut problems) = resolver.run();
+        let objects = objects(&source, manifest.as_ref(), &records, &mut problems);
+        let bundle = Self {
             source,
-            manifest: manifest.map(|(_, manifest)| manifest),
+            manifest,
             records,
-        })
-        .map_err(Into::into)
+            objects,
+        };
+        Ok(problems.or(bundle)?)
     }
 }
 
@@ -131,28 +137,15 @@ fn manifest(source: &Source, problems: &mut Problems) -> Option<(Document, Manif
     }
 }
 
-/// Reads the files of types, verbs and projections; of two of one name the second is wrong.
+/// Reads the files of types, verbs, projections and behaviours; of two of one name the second is wrong.
 fn written(source: &Source, included: &[Record], problems: &mut Problems) -> Vec<Written> {
     let mut all: Vec<Written> = Vec::new();
     for kind in WRITTEN {
         for (path, text) in source.of_kind(kind) {
-            let file = source.shown(path);
-            if !path.ends_with(".yaml") {
-                problems.push(Problem {
-                    file,
-                    line: 0,
-                    key: String::new(),
-                    text: "is not named `….yaml`".to_owned(),
-                });
+            let Some(document) = document(source, path, text, problems) else {
                 continue;
-            }
-            let read = match Document::parse(&file, text) {
-                Ok(document) => Written::read(kind, document, problems),
-                Err(problem) => {
-                    problems.push(problem);
-                    continue;
-                }
             };
+            let read = Written::read(kind, document, problems);
             let same = all
                 .iter()
                 .find(|other| other.kind == kind && other.name() == read.name());
@@ -174,4 +167,38 @@ fn written(source: &Source, included: &[Record], problems: &mut Problems) -> Vec
         }
     }
     all
+}
+
+/// Reads the files of objects.
+fn objects(
+    source: &Source,
+    manifest: Option<&Manifest>,
+    records: &[Record],
+    problems: &mut Problems,
+) -> Vec<Object> {
+    let files: Vec<_> = source.of_folder(OBJECTS).collect();
+    let read = files.into_iter().filter_map(|(path, text)| {
+        let document = document(source, path, text, problems)?;
+        let (_, file) = path.rsplit_once('/')?;
+        let name = file.strip_suffix(".yaml")?;
+        Object::read(name, &document, manifest, records, problems)
+    });
+    read.collect()
+}
+
+/// A file of a folder; what is wrong with it is noted.
+fn document(source: &Source, path: &str, text: &str, problems: &mut Problems) -> Option<Document> {
+    let file = source.shown(path);
+    if !path.ends_with(".yaml") {
+        problems.push(Problem {
+            file,
+            line: 0,
+            key: String::new(),
+            text: "is not named `….yaml`".to_owned(),
+        });
+        return None;
+    }
+    Document::parse(&file, text)
+        .map_err(|problem| problems.push(problem))
+        .ok()
 }

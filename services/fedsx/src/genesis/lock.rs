@@ -1,4 +1,4 @@
-//! `genesis.lock`: the CID of every record of a bundle, so that a change of meaning is seen in a review.
+//! `genesis.lock`: the CID of every record and of every object's file of a bundle, so that a change of meaning is seen in a review.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -10,9 +10,10 @@ const HEADER: &str =
 /// The lock of a bundle: a line a record, `type Article baga…`, sorted.
 pub(crate) fn text(bundle: &Bundle) -> String {
     let own = bundle.records.iter().filter(|record| record.is_own);
-    let mut lines: Vec<_> = own
-        .map(|record| format!("{} {} {}\n", record.kind, record.name, record.cid))
-        .collect();
+    let records = own.map(|record| format!("{} {} {}\n", record.kind, record.name, record.cid));
+    let objects = bundle.objects.iter();
+    let objects = objects.map(|object| format!("object {} {}\n", object.name, object.cid));
+    let mut lines: Vec<_> = records.chain(objects).collect();
     lines.sort_unstable();
     format!("{HEADER}{}", lines.concat())
 }

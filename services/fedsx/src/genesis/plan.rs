@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fedsx_kernel::{definition::Kind, origin::Origin};
 use fedsx_proto::v1::ListDefinitionsResponse;
 
-use super::{Actor, Bundle, Record};
+use super::{Actor, Bundle, Object, Record, Seeded};
 
 /// What a domain has.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +18,8 @@ pub(crate) struct Known {
     position: u64,
     /// Ids of its actors, as far as they are known.
     actors: BTreeSet<String>,
+    /// What was published of the bundle's objects, by their names.
+    objects: BTreeMap<String, Seeded>,
 }
 
 /// A record in effect.
@@ -42,10 +44,19 @@ pub(crate) enum Step {
         /// The position of the last definition when the grant was found to be missing.
         after: u64,
     },
+    Publish {
+        object: Object,
+        /// What was published of it.
+        known: Option<Seeded>,
+    },
 }
 
 impl Known {
-    pub(crate) fn new(answer: ListDefinitionsResponse, actors: BTreeSet<String>) -> Self {
+    pub(crate) fn new(
+        answer: ListDefinitionsResponse,
+        actors: BTreeSet<String>,
+        objects: BTreeMap<String, Seeded>,
+    ) -> Self {
         let mut in_effect = BTreeMap::new();
         for found in answer.definitions {
             let Some(kind) = Kind::parse(&found.kind) else {
@@ -64,19 +75,20 @@ impl Known {
             granted: answer.granted.into_iter().collect(),
             position: answer.position,
             actors,
+            objects,
         }
     }
 
     fn of(&self, record: &Record) -> Option<&InEffect> {
         let name = match record.kind {
             Kind::Subtype => record.cid.as_str(),
-            Kind::Type | Kind::Verb | Kind::Projection => &record.name,
+            Kind::Type | Kind::Verb | Kind::Projection | Kind::Behaviour => &record.name,
         };
         self.in_effect.get(&(record.kind, name.to_owned()))
     }
 }
 
-/// What is to be published, in order: definitions, each after those that it names, then actors, then grants.
+/// What is to be published, in order: definitions, each after those that it names, then actors, grants, and objects.
 pub(crate) fn steps(bundle: &Bundle, known: &Known, origin: &Origin) -> Vec<Step> {
     let mut steps = Vec::new();
     for record in &bundle.records {
@@ -103,6 +115,13 @@ pub(crate) fn steps(bundle: &Bundle, known: &Known, origin: &Origin) -> Vec<Step
             steps.push(Step::Grant { actor, after });
         }
     }
+    for object in &bundle.objects {
+        let known = known.objects.get(&object.name).cloned();
+        if known.as_ref().and_then(Seeded::last) != Some(object.cid.as_str()) {
+            let object = object.clone();
+            steps.push(Step::Publish { object, known });
+        }
+    }
     steps
 }
 
@@ -119,12 +138,13 @@ pub(crate) fn beyond(bundle: &Bundle, known: &Known) -> Vec<(Kind, String, Strin
 }
 
 impl Step {
-    /// `type`, `subtype`, `verb`, `actor` or `grant`.
+    /// `type`, `subtype`, `verb`, `projection`, `actor`, `grant` or `object`.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Define { record, .. } => record.kind.as_str(),
             Self::Create(_) => "actor",
             Self::Grant { .. } => "grant",
+            Self::Publish { .. } => "object",
         }
     }
 
@@ -133,21 +153,24 @@ impl Step {
             Self::Define { record, .. } => &record.name,
             Self::Create(actor) => &actor.name,
             Self::Grant { actor, .. } => actor,
+            Self::Publish { object, .. } => &object.name,
         }
     }
 
-    /// The record's CID; empty where it is none.
+    /// The CID of the record or of the object's file; empty where it is neither.
     pub(crate) fn cid(&self) -> &str {
         match self {
             Self::Define { record, .. } => record.cid.as_str(),
+            Self::Publish { object, .. } => object.cid.as_str(),
             Self::Create(_) | Self::Grant { .. } => "",
         }
     }
 
-    /// The CID of the record that stands in its place so far.
+    /// The CID of what stands in its place so far.
     pub(crate) fn replaces(&self) -> Option<&str> {
         match self {
             Self::Define { replaces, .. } => replaces.as_ref().map(|found| found.cid.as_str()),
+            Self::Publish { known, .. } => known.as_ref().and_then(Seeded::last),
             Self::Create(_) | Self::Grant { .. } => None,
         }
     }
@@ -159,6 +182,7 @@ impl Step {
             Self::Define { .. } => 100,
             Self::Create(_) => 101,
             Self::Grant { .. } => 102,
+            Self::Publish { .. } => 103,
         }
     }
 }

@@ -98,8 +98,12 @@ fn complete(
     Ok((Definition::read(kind, &record)?, record))
 }
 
-/// Everything that is wrong: what is wrong first is taken out of the record, which is then read again.
+/// Everything that is wrong: what is wrong first is taken out of the record, which is then read again. Of a behaviour, whose
+/// steps name each other, only what is first.
 fn all(kind: Kind, record: &Map<String, Value>, first: DefinitionError) -> Vec<DefinitionError> {
+    if kind == Kind::Behaviour {
+        return vec![first];
+    }
     let mut rest = Value::Object(record.clone());
     let (mut found, mut keys) = (Vec::new(), BTreeSet::new());
     let mut next = Some(first);
@@ -123,7 +127,7 @@ fn follows(
 ) -> bool {
     let subject = match kind {
         Kind::Type | Kind::Subtype => "object",
-        Kind::Verb | Kind::Projection => "activity",
+        Kind::Verb | Kind::Projection | Kind::Behaviour => "activity",
     };
     let source = record.get(REFINEMENT).and_then(Value::as_str).unwrap_or_default();
     error.key == REFINEMENT

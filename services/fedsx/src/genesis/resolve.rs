@@ -20,11 +20,9 @@ pub(super) struct Resolver {
 }
 
 impl Resolver {
-    /// Every record, each after those that it names.
-    ///
-    /// # Errors
-    /// [`Problems`]: those that were known already, and what is wrong in the files.
-    pub(super) fn run(mut self) -> Result<Vec<Record>, Problems> {
+    /// Every record that is sound, each after those that it names; and the problems, those that were known already and what
+    /// is wrong in the files.
+    pub(super) fn run(mut self) -> (Vec<Record>, Problems) {
         let all = self.unresolved.clone();
         let declared: Vec<_> = all.iter().filter(|written| written.kind == Kind::Type).collect();
         let is_declared = |name: &str| declared.iter().any(|written| written.name() == Some(name));
@@ -52,7 +50,7 @@ impl Resolver {
         for written in &all {
             self.link(written, is_declared);
         }
-        self.problems.or(self.records)
+        (self.records, self.problems)
     }
 
     fn type_named(&self, name: &str) -> Option<&Record> {

@@ -2,15 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use fedsx_kernel::definition::{FieldType, Format, Kind};
+use fedsx_kernel::definition::{EffectKind, FieldType, Format, Kind};
 use jsonschema::{Resource, Validator};
 use serde_json::{Value, json};
 
 use super::{
-    Manifest,
+    Manifest, Object,
     problem::Problems,
     record::Written,
-    source::{Document, MANIFEST, WRITTEN, folder_of},
+    source::{Document, MANIFEST, OBJECTS, WRITTEN, folder_of},
 };
 
 const BASE: &str = "https://fed-sx.org/genesis/schema/";
@@ -23,7 +23,7 @@ fn read(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-/// A published schema: `bundle`, or a kind's.
+/// A published schema: `bundle`, `object`, or a kind's.
 fn schema(name: &str) -> Validator {
     let file = |name: &str| read(&root().join(format!("schema/{name}.json")));
     let mut schema = file(name);
@@ -44,6 +44,12 @@ fn is_read(name: &str, value: &Value) -> bool {
     let document = Document::parse("file.yaml", &value.to_string()).unwrap();
     match name {
         "bundle" => drop(Manifest::read(&document, &mut problems)),
+        "object" => {
+            let text = "name: a\ntitle: A\nsummary: A.\nactors: [{name: ann, type: Person}]\n";
+            let manifest = Document::parse("bundle.yaml", text).unwrap();
+            let manifest = Manifest::read(&manifest, &mut problems);
+            Object::read("file", &document, Some(&manifest), &[], &mut problems);
+        }
         kind => {
             let kind = Kind::parse(kind).unwrap();
             let written = Written::read(kind, document, &mut problems);
@@ -58,14 +64,17 @@ fn what_is_shipped_fits_the_published_schemas_and_names_them() {
     let mut files = 0;
     for folder in super::in_folder(&root()).unwrap() {
         let depth = folder.strip_prefix(root()).unwrap().components().count();
-        let of_kinds = WRITTEN.iter().flat_map(|kind| {
-            let name = kind.as_str();
-            let entries = std::fs::read_dir(folder.join(folder_of(*kind)));
-            entries
-                .into_iter()
-                .flatten()
-                .map(move |entry| (name, entry.unwrap().path(), depth + 1))
-        });
+        let kinds = WRITTEN.map(|kind| (kind.as_str(), folder_of(kind)));
+        let of_kinds = kinds
+            .into_iter()
+            .chain([("object", OBJECTS)])
+            .flat_map(|(name, part)| {
+                let entries = std::fs::read_dir(folder.join(part));
+                entries
+                    .into_iter()
+                    .flatten()
+                    .map(move |entry| (name, entry.unwrap().path(), depth + 1))
+            });
         let manifest = ("bundle", folder.join(MANIFEST), depth);
         for (name, path, depth) in of_kinds.chain([manifest]).filter(|(_, path, _)| path.exists()) {
             let shown = path.display().to_string();
@@ -96,6 +105,15 @@ fn projection(instead: Value) -> Value {
     record
 }
 
+/// A behaviour with these members instead of its own.
+fn behaviour(instead: Value) -> Value {
+    let mut record = json!({"name": "a", "on": {"verbs": ["A"]}, "steps": []});
+    for (key, value) in instead.as_object().unwrap() {
+        record[key] = value.clone();
+    }
+    record
+}
+
 #[test]
 fn a_schema_and_what_is_read_agree() {
     let field = |field: Value| ("type", json!({"name": "A", "fields": [field]}));
@@ -105,7 +123,10 @@ fn a_schema_and_what_is_read_agree() {
             json!({"name": "a", "title": "A", "summary": "A.", "actors": [actor]}),
         )
     };
+    let object = |object: Value| ("object", json!({"actor": "ann", "object": object}));
     let rule = |rule: Value| ("projection", projection(json!({"rules": [rule]})));
+    let step = |step: Value| ("behaviour", behaviour(json!({"steps": [step]})));
+    let effect = |kind: &str, with: Value| step(json!({"id": "a", "effect": kind, "with": with}));
     let sound = [
         (
             "bundle",
@@ -122,7 +143,44 @@ fn a_schema_and_what_is_read_agree() {
             "verb",
             json!({"name": "A", "fields": [], "refinementSchema": "has(activity.object)"}),
         ),
+        object(json!({"type": "Note", "source": {"mediaType": "text/markdown", "content": "*a*"}})),
+        (
+            "object",
+            json!({"actor": "ann", "to": "nobody", "object": {"type": "Note"}}),
+        ),
         ("projection", json!({"name": "followers", "fold": {"native": 1}})),
+        (
+            "behaviour",
+            behaviour(json!({"when": "entry.public", "profile": "fedsx-cel-1", "steps": []})),
+        ),
+        (
+            "behaviour",
+            behaviour(json!({"on": {"verbs": ["A"], "types": ["B"]}, "steps": [
+                {"id": "a", "after": [], "branch": [{"case": "b", "when": "entry.public"}, {"case": "c"}]},
+                {"id": "d", "after": ["a.b", "a"], "suspend": {"person": "Go?", "timer": "PT30M", "activity": {
+                    "verbs": ["A"], "when": "entry.public", "key": "activity.object", "equals": "activity.id"}}},
+                {"id": "e", "each": "[1, 2]", "effect": "put", "with": {"key": "=item", "value": {"of": ["=current", null]}}},
+            ]})),
+        ),
+        step(json!({"id": "a", "suspend": {"timer": "=activity.object.startTime"}})),
+        effect(
+            "emit",
+            json!({"actor": "ann", "activity": {"type": "A", "to": ["=activity.actor"]}}),
+        ),
+        effect(
+            "webhook",
+            json!({"url": "https://a.example/", "body": {"a": 1}, "actor": "ann"}),
+        ),
+        effect(
+            "mail",
+            json!({"to": "=activity.object.mail", "subject": "a", "text": "b"}),
+        ),
+        effect("validate", json!({"type": "A", "object": "=activity.object"})),
+        effect(
+            "notify",
+            json!({"to": "ann", "text": "a", "about": "=activity.id"}),
+        ),
+        effect("query", json!({"view": "a", "prefix": "b", "limit": 7})),
         ("projection", projection(json!({}))),
         (
             "projection",
@@ -142,8 +200,35 @@ fn a_schema_and_what_is_read_agree() {
         ),
         field(json!({"name": "a", "type": "integer", "minimum": 1, "maximum": 2, "required": true})),
         field(json!({"name": "a", "type": "array", "maxItems": 1, "maxLength": 2})),
+        field(json!({"name": "a", "type": "string", "format": "slug", "unique": true})),
+        field(json!({"name": "a", "type": "string", "maxLength": 256, "unique": true})),
+        field(json!({"name": "a", "type": "string", "unique": false})),
     ];
     let broken = [
+        ("behaviour", json!({"name": "a", "on": {"verbs": ["A"]}})),
+        ("behaviour", behaviour(json!({"on": {"types": ["A"]}}))),
+        ("behaviour", behaviour(json!({"on": {"verbs": []}}))),
+        ("behaviour", behaviour(json!({"then": "a"}))),
+        step(json!({"effect": "notify", "with": {"text": "a"}})),
+        step(json!({"id": "1", "effect": "notify", "with": {"text": "a"}})),
+        step(json!({"id": "a"})),
+        step(json!({"id": "a", "after": "b", "branch": [{"case": "c"}]})),
+        step(json!({"id": "a", "branch": []})),
+        step(json!({"id": "a", "branch": [{"when": "true"}]})),
+        step(json!({"id": "a", "branch": [{"case": "c"}], "with": {}})),
+        step(json!({"id": "a", "branch": [{"case": "c"}], "suspend": {"person": "Go?"}})),
+        step(json!({"id": "a", "suspend": {}})),
+        step(json!({"id": "a", "suspend": {"person": " "}})),
+        step(json!({"id": "a", "suspend": {"timer": "tomorrow"}})),
+        step(json!({"id": "a", "suspend": {"activity": {"verbs": ["A"], "key": "activity.id"}}})),
+        step(json!({"id": "a", "each": "[1]"})),
+        step(json!({"id": "a", "each": ["b"], "effect": "notify", "with": {"text": "a"}})),
+        step(json!({"id": "a", "effect": "notify"})),
+        effect("tell", json!({"text": "a"})),
+        effect("notify", json!({"to": "ann"})),
+        effect("notify", json!({"text": "a", "subject": "b"})),
+        effect("mail", json!({"to": "a@b.example", "text": "a"})),
+        effect("put", json!({"key": "a"})),
         ("bundle", json!({"name": "a", "title": "A"})),
         ("bundle", json!({"name": "a", "title": " ", "summary": "A."})),
         (
@@ -158,6 +243,20 @@ fn a_schema_and_what_is_read_agree() {
         actor(json!({"name": "a", "type": "Robot"})),
         actor(json!({"name": "a", "type": "Person", "grants": ["rule"]})),
         actor(json!({"name": "a", "type": "Person", "manual": true})),
+        object(json!({"name": "A"})),
+        object(json!({"type": ["Note"]})),
+        object(json!({"type": "Note", "id": "https://site.example/objects/a"})),
+        object(json!({"type": "Note", "attributedTo": "https://site.example/actors/ann"})),
+        (
+            "object",
+            json!({"actor": "ann", "to": "everybody", "object": {"type": "Note"}}),
+        ),
+        ("object", json!({"object": {"type": "Note"}})),
+        ("object", json!({"actor": "ann"})),
+        (
+            "object",
+            json!({"actor": "ann", "object": {"type": "Note"}, "id": "a"}),
+        ),
         ("type", json!({"fields": []})),
         ("type", json!({"name": "two words"})),
         ("type", json!({"name": "A", "subtypeOf": "B"})),
@@ -196,6 +295,10 @@ fn a_schema_and_what_is_read_agree() {
         field(json!({"name": "a", "type": "string", "minimum": 1})),
         field(json!({"name": "a", "type": "string", "maxItems": 1})),
         field(json!({"name": "a", "type": "string", "minLength": -1})),
+        field(json!({"name": "a", "type": "string", "maxLength": 257, "unique": true})),
+        field(json!({"name": "a", "type": "string", "unique": true})),
+        field(json!({"name": "a", "type": "integer", "unique": true})),
+        field(json!({"name": "a", "type": "string", "format": "uri", "from": "b"})),
         field(json!({"name": "a", "enum": []})),
         field(json!({"name": "a", "enum": [[]]})),
         field(json!({"name": "a", "pattern": "b"})),
@@ -226,6 +329,12 @@ fn a_schema_offers_every_word_there_is() {
         Format::ALL.map(|format| format.as_str().to_owned())
     );
     assert_eq!(words("type"), FieldType::ALL.map(|(word, _)| word.to_owned()));
+    let of_behaviours = read(&root().join("schema/behaviour.json"));
+    let effects: Vec<_> = EffectKind::all().map(EffectKind::as_str).collect();
+    assert_eq!(
+        of_behaviours["$defs"]["step"]["properties"]["effect"]["enum"],
+        json!(effects)
+    );
     // Every member that the record's reader knows, by its own words.
     let unknown = |record: Value, path: &str| {
         let mut problems = Problems::default();

@@ -9,8 +9,8 @@ use crate::{
 };
 
 /// Publishes what a running domain lacks of a bundle, or of a folder of definitions, as the domain's own actor: types
-/// (`DefineType`, `SubtypeOf`) before those that name them, verbs (`DefineActivity`), actors, grants. It takes effect with
-/// the entry. The same again publishes nothing, also where two apply it at the same time. What is in effect and not in the
+/// (`DefineType`, `SubtypeOf`) before those that name them, verbs (`DefineActivity`), actors, grants, objects. It takes
+/// effect with the entry. An object whose file has changed is published as an Update, whoever has changed it meanwhile. The same again publishes nothing, also where two apply it at the same time. What is in effect and not in the
 /// bundle stays.
 #[derive(Debug, Args)]
 pub(crate) struct Apply {
@@ -28,7 +28,7 @@ impl Apply {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let bundle = Bundle::open(&self.bundle)?;
         let mut domain = self.target.open().await?;
-        let known = super::known(&mut domain).await?;
+        let known = super::known(&mut domain, &bundle).await?;
         let steps = steps(&bundle, &known, &domain.origin);
         let shown: Vec<_> = if self.dry_run {
             steps.iter().map(Shown::planned).collect()

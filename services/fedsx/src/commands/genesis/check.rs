@@ -21,7 +21,7 @@ impl Check {
         let mut wrong = Vec::new();
         for name in super::named_or_all(self.bundles)? {
             match check(&name) {
-                Ok(records) => print(&format!("{name}: {records} records, as locked"))?,
+                Ok(records) => print(&format!("{name}: {records} records and objects, as locked"))?,
                 Err(error) => wrong.push(format!("{error:#}")),
             }
         }
@@ -30,11 +30,12 @@ impl Check {
     }
 }
 
-/// Checks one, and counts its records.
+/// Checks one, and counts its records and objects.
 fn check(name: &str) -> anyhow::Result<usize> {
     let bundle = Bundle::open(name)?;
     Stale::check(&bundle)?;
-    Ok(bundle.records.iter().filter(|record| record.is_own).count())
+    let own = bundle.records.iter().filter(|record| record.is_own);
+    Ok(own.count() + bundle.objects.len())
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ impl Diff {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let bundle = Bundle::open(&self.bundle)?;
         let mut domain = self.target.open().await?;
-        let known = super::known(&mut domain).await?;
+        let known = super::known(&mut domain, &bundle).await?;
         let steps = steps(&bundle, &known, &domain.origin);
         let mut shown: Vec<_> = steps.iter().map(Shown::planned).collect();
         // Definitions alone do not say what a domain has beside them.

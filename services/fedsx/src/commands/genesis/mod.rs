@@ -12,7 +12,7 @@ use fedsx_proto::v1::{ListDefinitionsRequest, ListRowsRequest};
 use fedsx_runtime::code::Refusal;
 
 use super::connect::Running;
-use crate::genesis::{Known, Step, in_folder};
+use crate::genesis::{Bundle, Known, Step, in_folder, seeded};
 
 /// Where bundles lie in a project.
 const ROOT: &str = "genesis";
@@ -48,8 +48,8 @@ fn named_or_all(named: Vec<String>) -> anyhow::Result<Vec<String>> {
     Ok(found.iter().map(|folder| folder.display().to_string()).collect())
 }
 
-/// What the domain has.
-async fn known(domain: &mut Running) -> anyhow::Result<Known> {
+/// What the domain has, of what a bundle has.
+async fn known(domain: &mut Running, bundle: &Bundle) -> anyhow::Result<Known> {
     let definitions = domain
         .clients
         .log
@@ -70,7 +70,8 @@ async fn known(domain: &mut Running) -> anyhow::Result<Known> {
         request.after = last.key.clone();
         actors.extend(rows.into_iter().map(|row| row.key));
     }
-    Ok(Known::new(definitions, actors))
+    let objects = seeded(&mut domain.clients.log, bundle).await?;
+    Ok(Known::new(definitions, actors, objects))
 }
 
 /// A step as it is printed.

@@ -50,6 +50,18 @@ pub(crate) struct Flags {
     /// How many snapshots of a view are kept [default: 2]
     #[arg(long, value_name = "NUMBER")]
     pub(super) snapshots_kept: Option<u64>,
+    /// Where the mails of flows are handed in: smtp://host:587?tls=required, smtps://host [default: nowhere]
+    #[arg(long, value_name = "URL")]
+    pub(super) smtp: Option<String>,
+    /// Who they are from: Blog <blog@example.org> [default: no-reply at the origin's host]
+    #[arg(long, value_name = "MAILBOX")]
+    pub(super) mail_from: Option<String>,
+    /// An effect that this process does in flows. Repeatable [default: all that it can]
+    #[arg(long = "flow-effect", value_name = "EFFECT")]
+    pub(super) flow_effects: Vec<String>,
+    /// How long flows that are over can be listed [default: 30]
+    #[arg(long, value_name = "DAYS")]
+    pub(super) flows_kept_days: Option<u64>,
     /// Where the log answers: http://log:9000. Repeatable
     #[arg(long = "log-url", value_name = "URL")]
     pub(super) log_urls: Vec<String>,
@@ -122,6 +134,10 @@ impl Flags {
             ("blob_max_bytes", self.blob_max_bytes.map(Into::into)),
             ("snapshot_every", self.snapshot_every.map(Into::into)),
             ("snapshots_kept", self.snapshots_kept.map(Into::into)),
+            ("smtp", text(&self.smtp)),
+            ("mail_from", text(&self.mail_from)),
+            ("flow_effects", list(&self.flow_effects)),
+            ("flows_kept_days", self.flows_kept_days.map(Into::into)),
             ("log_urls", list(&self.log_urls)),
             ("projection_urls", list(&self.projection_urls)),
             ("delivery_urls", list(&self.delivery_urls)),

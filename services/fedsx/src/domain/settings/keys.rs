@@ -10,7 +10,8 @@ use super::Flags;
 const DEFAULTS: &str = include_str!("../../config.default.toml");
 
 /// Keys that hold lists.
-const LISTS: [&str; 6] = [
+const LISTS: [&str; 7] = [
+    "flow_effects",
     "log_urls",
     "projection_urls",
     "delivery_urls",
@@ -40,6 +41,10 @@ pub(super) struct Keys {
     pub(super) blob_max_bytes: u64,
     pub(super) snapshot_every: u64,
     pub(super) snapshots_kept: usize,
+    pub(super) smtp: String,
+    pub(super) mail_from: String,
+    pub(super) flow_effects: Vec<String>,
+    pub(super) flows_kept_days: u16,
     pub(super) log_urls: Vec<String>,
     pub(super) projection_urls: Vec<String>,
     pub(super) delivery_urls: Vec<String>,

@@ -7,13 +7,14 @@ mod keys;
 use std::{net::SocketAddr, path::PathBuf};
 
 use anyhow::Context as _;
-use fedsx_kernel::{origin::Origin, snapshot::MAX_KEPT};
+use fedsx_kernel::{definition::EffectKind, origin::Origin, snapshot::MAX_KEPT};
 use fedsx_log::blob::{MAX_BLOB, MAX_MAX_BLOB};
-use fedsx_projection::snapshot;
+use fedsx_projection::{flows::mail::Mailer, snapshot};
 use fedsx_runtime::telemetry;
 pub(crate) use flags::Flags;
 use http::HeaderName;
 pub(crate) use internal::Internal;
+use jiff::SignedDuration;
 use keys::Keys;
 
 use crate::drafts;
@@ -37,6 +38,12 @@ pub(crate) struct Settings {
     pub(crate) blob_max_bytes: u64,
     /// When snapshots of the views are taken.
     pub(crate) snapshots: snapshot::Policy,
+    /// What sends the mails of flows; none: nothing does here.
+    pub(crate) mailer: Option<Mailer>,
+    /// What a projection does in flows, of what it can.
+    pub(crate) flow_effects: Vec<EffectKind>,
+    /// How long flows that are over can be listed.
+    pub(crate) flows_kept: SignedDuration,
     pub(crate) internal: Internal,
     pub(crate) replica: Option<String>,
     /// Base64; none: kept in the data folder.
@@ -124,6 +131,9 @@ impl Settings {
                 every: keys.snapshot_every,
                 kept: keys.snapshots_kept,
             },
+            mailer: mailer(&keys.smtp, &keys.mail_from, &origin)?,
+            flow_effects: effects(&keys.flow_effects)?,
+            flows_kept: SignedDuration::from_hours(24 * i64::from(keys.flows_kept_days)),
             replica: filled(keys.replica),
             master_key: filled(keys.master_key),
             plain_peers: keys.plain_peers,
@@ -153,6 +163,9 @@ impl Settings {
             blob_max_bytes: MAX_BLOB,
             snapshots: snapshot::Policy::default(),
             internal: Internal::default(),
+            mailer: None,
+            flow_effects: EffectKind::all().collect(),
+            flows_kept: SignedDuration::from_hours(24 * 30),
             replica: None,
             master_key: None,
             plain_peers: vec!["http://127.0.0.1:*".to_owned()],
@@ -183,6 +196,32 @@ impl Settings {
 
 fn filled(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
+}
+
+/// What hands mails in at an SMTP server, from somebody; empty: nothing, and from nobody in person.
+fn mailer(smtp: &str, from: &str, origin: &Origin) -> anyhow::Result<Option<Mailer>> {
+    if smtp.is_empty() {
+        return Ok(None);
+    }
+    let from = (!from.is_empty()).then_some(from);
+    Ok(Some(Mailer::new(smtp, from, origin)?))
+}
+
+/// The kinds of effects with these words; none: all.
+fn effects(words: &[String]) -> anyhow::Result<Vec<EffectKind>> {
+    if words.is_empty() {
+        return Ok(EffectKind::all().collect());
+    }
+    let kinds = words.iter().map(|word| {
+        EffectKind::parse(word).with_context(|| {
+            let known: Vec<_> = EffectKind::all().map(EffectKind::as_str).collect();
+            format!(
+                "`flow_effects` has {word:?}, which is none of {}",
+                known.join(", ")
+            )
+        })
+    });
+    kinds.collect()
 }
 
 fn address(key: &str, text: &str) -> anyhow::Result<SocketAddr> {
@@ -249,6 +288,17 @@ mod tests {
         assert!(error(&wrong, &[]).contains("`origin`"));
         assert!(error(&flags(), &[("FEDSX_SNAPSHOTS_KEPT", "17")]).contains("`snapshots_kept` is 17"));
         assert!(error(&flags(), &[("FEDSX_BLOB_MAX_BYTES", "0")]).contains("`blob_max_bytes` is 0"));
+        let smtp = ("FEDSX_SMTP", "smtp://blog:secret@mail.example");
+        let problem = error(&flags(), &[smtp]);
+        assert!(
+            problem.starts_with("`smtp` ") && !problem.contains("secret"),
+            "{problem}"
+        );
+        let from = [("FEDSX_SMTP", "smtp://mail.example"), ("FEDSX_MAIL_FROM", "blog")];
+        assert!(error(&flags(), &from).starts_with("`mail_from` "));
+        assert!(
+            error(&flags(), &[("FEDSX_FLOW_EFFECTS", "emit,fax")]).contains("`flow_effects` has \"fax\"")
+        );
         let tokens = [("FEDSX_TOKEN_GATEWAY", "x"), ("FEDSX_TOKEN_DELIVERY", "x")];
         assert!(error(&flags(), &tokens).contains("`token_gateway` and `token_delivery`"));
         assert!(error(&flags(), &[("FEDSX_TLS_KEY", "/k")]).contains("`tls_certificate`"));

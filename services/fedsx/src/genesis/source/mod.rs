@@ -30,11 +30,20 @@ pub(super) const fn folder_of(kind: Kind) -> &'static str {
         Kind::Type | Kind::Subtype => "types",
         Kind::Verb => "verbs",
         Kind::Projection => "projections",
+        Kind::Behaviour => "behaviours",
     }
 }
 
 /// The kinds that have files; a link stands with the type that it is of.
-pub(super) const WRITTEN: [Kind; 3] = [Kind::Type, Kind::Verb, Kind::Projection];
+pub(super) const WRITTEN: [Kind; 4] = [Kind::Type, Kind::Verb, Kind::Projection, Kind::Behaviour];
+
+/// The folder of the objects that a domain has from the first day.
+pub(super) const OBJECTS: &str = "objects";
+
+/// The folders of a bundle.
+fn parts() -> impl Iterator<Item = &'static str> {
+    WRITTEN.map(folder_of).into_iter().chain([OBJECTS])
+}
 
 /// The files of a bundle.
 #[derive(Debug, Clone)]
@@ -89,7 +98,7 @@ impl Source {
                 files.insert(name.to_owned(), read(&path)?);
             }
         }
-        for part in WRITTEN.map(folder_of) {
+        for part in parts() {
             let path = folder.join(part);
             if !path.is_dir() {
                 continue;
@@ -104,7 +113,7 @@ impl Source {
         if files.keys().all(|name| name == LOCK) {
             let known: Vec<_> = Self::names().into_iter().collect();
             anyhow::bail!(
-                "{:?} is neither a built-in bundle ({}) nor a folder with {MANIFEST}, types/, verbs/ or projections/",
+                "{:?} is neither a built-in bundle ({}) nor a folder with {MANIFEST}, types/, verbs/, projections/ or behaviours/",
                 folder.display().to_string(),
                 known.join(", ")
             );
@@ -131,11 +140,13 @@ impl Source {
 
     /// The paths and texts of the files of a kind's folder.
     pub(super) fn of_kind(&self, kind: Kind) -> impl Iterator<Item = (&str, &str)> {
+        self.of_folder(folder_of(kind))
+    }
+
+    /// The paths and texts of a folder's files.
+    pub(super) fn of_folder(&self, folder: &'static str) -> impl Iterator<Item = (&str, &str)> {
         let files = self.files.iter().map(|(path, text)| (&**path, &**text));
-        files.filter(move |(path, _)| {
-            let (folder, _) = path.split_once('/').unwrap_or_default();
-            folder == folder_of(kind)
-        })
+        files.filter(move |(path, _)| path.split_once('/').is_some_and(|(part, _)| part == folder))
     }
 
     /// How a file is named where something is wrong with it.
@@ -165,7 +176,7 @@ impl std::fmt::Display for Source {
 fn is_part(path: &str) -> bool {
     match path.split_once('/') {
         None => matches!(path, MANIFEST | LOCK),
-        Some((folder, file)) => !file.contains('/') && WRITTEN.map(folder_of).contains(&folder),
+        Some((folder, file)) => !file.contains('/') && parts().any(|part| part == folder),
     }
 }
 
@@ -186,7 +197,7 @@ pub(crate) fn in_folder(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
     for folder in folders(root)? {
         for inner in folders(&folder)? {
             let name = inner.file_name().unwrap_or_default();
-            let is_own = WRITTEN.map(folder_of).iter().any(|own| name == *own);
+            let is_own = parts().any(|own| name == own);
             if !is_own && holds_definitions(&inner) {
                 found.push(inner);
             }

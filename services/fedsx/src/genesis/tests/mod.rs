@@ -1,5 +1,6 @@
 //! Bundles that are written here, and what becomes of them.
 
+mod notifications;
 mod plan;
 
 use std::path::Path;
@@ -247,4 +248,45 @@ fn a_comment_changes_no_cid() {
         bare
     );
     assert_ne!(cid("name: A\nfields: [{name: x, required: false}]\n"), bare);
+}
+
+#[test]
+fn an_object_is_checked_by_its_type_and_locked() {
+    let manifest = format!("{BUNDLE}actors: [{{name: ann, type: Person}}]\n");
+    let post = "name: Post\nfields:\n  - {name: name, type: string, maxLength: 5}\n  \
+                - {name: slug, type: string, format: slug, from: name, required: true}\n";
+    let with = |path: &str, text: &str| {
+        problems(&[
+            ("bundle.yaml", &*manifest),
+            ("types/post.yaml", post),
+            (path, text),
+        ])
+    };
+    let long = "actor: ann\nobject:\n  type: Post\n  name: Too long\n";
+    assert_eq!(
+        with("objects/a.yaml", long),
+        "site/objects/a.yaml:4: `object.name` breaks its type: the field `name` of `Post` has 8 characters, at most 5 are \
+         admitted"
+    );
+    let stranger = "actor: bob\nto: all\nobject: {type: Post, id: x}\n";
+    assert_eq!(
+        with("objects/a.yaml", stranger),
+        "site/objects/a.yaml:1: `actor` is no actor of bundle.yaml: ann\n\
+         site/objects/a.yaml:2: `to` is none of public, followers, nobody\n\
+         site/objects/a.yaml:3: `object.id` is given when it is published"
+    );
+    let sound = "actor: ann\nobject: {type: Post, name: A}\n";
+    assert!(with("objects/a b.yaml", sound).contains("is not named by letters"));
+    assert!(with("objects/a.yml", sound).contains("is not named `….yaml`"));
+    assert!(problems(&[("objects/a.yaml", sound)]).contains("`actor` speaks in a bundle alone"));
+
+    let files = [
+        ("bundle.yaml", &*manifest),
+        ("types/post.yaml", post),
+        ("objects/a.yaml", sound),
+    ];
+    let folder = folder(&files);
+    let bundle = open(folder.path()).unwrap();
+    let line = format!("object a {}\n", bundle.objects[0].cid);
+    assert!(lock_text(&bundle).contains(&line));
 }

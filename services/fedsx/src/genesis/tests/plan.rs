@@ -1,6 +1,6 @@
 //! What a domain lacks of a bundle.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use fedsx_kernel::{definition::Kind, origin::Origin};
 use fedsx_proto::v1::{Definition, ListDefinitionsResponse};
@@ -34,7 +34,8 @@ fn after(bundle: &Bundle, granted: &[&str]) -> Known {
         position: 100,
     };
     let actors = bundle.manifest.iter().flat_map(|manifest| &manifest.actors);
-    Known::new(answer, actors.map(|actor| origin().actor(&actor.name)).collect())
+    let actors = actors.map(|actor| origin().actor(&actor.name)).collect();
+    Known::new(answer, actors, BTreeMap::new())
 }
 
 fn told(steps: &[Step]) -> String {
