@@ -67,12 +67,18 @@ pub async fn get_as(url: &str, accept: &str) -> Answer {
         .unwrap_or_else(|error| panic!("GET {url}: {error:?}"))
 }
 
-/// GETs a URL with a bearer token.
-pub(crate) async fn get_with_token(url: &str, token: &str) -> Answer {
-    let request = client().get(url).bearer_auth(token);
-    send(request)
-        .await
-        .unwrap_or_else(|error| panic!("GET {url}: {error:?}"))
+/// GETs a URL, or POSTs a document to it; with a bearer token where there is one.
+pub async fn ask(url: &str, token: Option<&str>, document: Option<&Value>) -> Answer {
+    let request = match document {
+        None => client().get(url),
+        Some(document) => client().post(url).body(document.to_string()),
+    };
+    let request = match token {
+        None => request,
+        Some(token) => request.bearer_auth(token),
+    };
+    let answer = send(request).await;
+    answer.unwrap_or_else(|error| panic!("{url}: {error:?}"))
 }
 
 /// Sends a request and reads its answer.

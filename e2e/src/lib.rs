@@ -30,13 +30,13 @@ mod proxy;
 mod stranger;
 mod verify;
 
-pub use answer::{Answer, get, get_as};
+pub use answer::{Answer, ask, get, get_as};
 pub use binary::{binary, workspace};
 pub use collector::{Collector, Span};
 pub use deployment::{Deployment, Plan, Replica};
 pub use domain::{Delivery, Domain, Entry, Output, Published, Publisher, fedsx, settle};
 pub use fedsx_runtime::token::Role;
-pub use fedsx_testing::Port;
+pub use fedsx_testing::{Port, smtp};
 pub use load::Load;
 pub use node::Node;
 pub use patience::eventually;

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::{
     Domain, Proxy, answer, binary,
-    domain::{clean, connection},
+    domain::{Connection, clean, connection},
     eventually,
     process::Process,
 };
@@ -27,6 +27,7 @@ pub struct Node {
     domain: Domain,
     bundle: &'static str,
     flags: Vec<String>,
+    environment: Vec<(String, String)>,
     process: Process,
     // Reserved for as long as the node may come back.
     port: Port,
@@ -75,6 +76,7 @@ impl Node {
             domain: Domain::in_folder(origin, &data),
             bundle,
             flags: Vec::new(),
+            environment: Vec::new(),
             process: Process::new(format!("{origin} ({bundle})"), log),
             port,
             data,
@@ -86,6 +88,13 @@ impl Node {
     #[must_use]
     pub fn with(mut self, flags: &[&str]) -> Self {
         self.flags.extend(flags.iter().map(|flag| (*flag).to_owned()));
+        self
+    }
+
+    /// With a variable in its environment, from the next start on.
+    #[must_use]
+    pub fn with_variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -137,7 +146,8 @@ impl Node {
             .args(["--bundle", self.bundle, "--data"])
             .arg(&self.data)
             .args(["--plain-peer", "http://127.0.0.1:*"])
-            .args(&self.flags);
+            .args(&self.flags)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 
@@ -170,17 +180,29 @@ impl Node {
 
     /// GETs a path of the internal HTTP listener: `/readyz`, `/metrics`.
     pub async fn admin(&self, path: &str) -> crate::Answer {
-        let connection = connection(&self.data).unwrap_or_else(|problem| panic!("{problem}"));
-        crate::get(&format!("{}{path}", connection.admin)).await
+        crate::get(&format!("{}{path}", self.connection().admin)).await
     }
 }
 
 impl Node {
     /// GETs a path of the internal listener of the services, with the operator's token or another: `/views/followers`.
     pub async fn internal(&self, path: &str, token: Option<&str>) -> crate::Answer {
-        let connection = connection(&self.data).unwrap_or_else(|problem| panic!("{problem}"));
-        let token = token.unwrap_or(&connection.token);
-        crate::answer::get_with_token(&format!("{}{path}", connection.grpc), token).await
+        let token = token.map_or_else(|| self.token(), str::to_owned);
+        crate::ask(&self.internal_url(path), Some(&token), None).await
+    }
+
+    /// A URL of the internal listener of the services.
+    pub fn internal_url(&self, path: &str) -> String {
+        format!("{}{path}", self.connection().grpc)
+    }
+
+    /// The operator's token.
+    pub fn token(&self) -> String {
+        self.connection().token
+    }
+
+    fn connection(&self) -> Connection {
+        connection(&self.data).unwrap_or_else(|problem| panic!("{problem}"))
     }
 }
 

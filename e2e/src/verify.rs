@@ -35,8 +35,8 @@ pub async fn verify(
         assert_gapless(&log);
         assert_once(&log);
     }
+    assert_chained(&sender.whole_outbox(actor).await);
     let outbox = sender.outbox(actor).await;
-    assert_chained(&outbox);
     assert_kept(&outbox, acknowledged);
     let sent = cids(&outbox);
     for receiver in receivers {

@@ -27,6 +27,15 @@ impl Entry {
     pub fn name(&self) -> &str {
         self.activity["object"]["name"].as_str().unwrap_or_default()
     }
+
+    /// Whether it made an object that the built-in bundles have from the first day.
+    pub fn is_seed(&self) -> bool {
+        let id = self.activity["object"]["id"].as_str().unwrap_or_default();
+        let is_of_bundle = ["/objects/welcome", "/objects/main"]
+            .iter()
+            .any(|path| id.ends_with(path));
+        self.verb() == "Create" && is_of_bundle
+    }
 }
 
 impl From<fedsx_proto::v1::Entry> for Entry {

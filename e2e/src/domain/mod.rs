@@ -12,7 +12,7 @@ use std::path::Path;
 
 use fedsx_kernel::origin::Origin;
 
-pub(crate) use access::{Services, connection};
+pub(crate) use access::{Connection, Services, connection};
 pub(crate) use command::clean;
 pub use command::{Output, Published, fedsx};
 pub use entry::Entry;

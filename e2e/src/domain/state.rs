@@ -60,8 +60,15 @@ impl Domain {
         self.stream(&format!("inbox/{actor}")).await
     }
 
-    /// What a local actor published, by its name.
+    /// What a local actor published, by its name, but for the objects of the first day, which nobody followed yet.
     pub async fn outbox(&self, actor: &str) -> Vec<Entry> {
+        let mut entries = self.whole_outbox(actor).await;
+        entries.retain(|entry| !entry.is_seed());
+        entries
+    }
+
+    /// All that a local actor published, by its name.
+    pub async fn whole_outbox(&self, actor: &str) -> Vec<Entry> {
         self.stream(&format!("outbox/{}", self.actor(actor))).await
     }
 

@@ -163,6 +163,10 @@ async fn a_kill_during_the_first_start_leaves_a_domain_that_starts() {
         .map(|entry| format!("{} {}", entry.activity["type"], entry.activity["object"]))
         .collect();
     assert_eq!(seeded.len(), log.len(), "each once: {seeded:?}");
-    let actors = log.iter().filter(|entry| entry.activity["type"] == "Create");
-    assert_eq!(actors.count(), 2, "the base and the author: {seeded:?}");
+    let made = log.iter().filter(|entry| entry.activity["type"] == "Create");
+    assert_eq!(
+        made.count(),
+        3,
+        "the base, the author and the welcome: {seeded:?}"
+    );
 }

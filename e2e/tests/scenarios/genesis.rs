@@ -14,7 +14,7 @@ fn runtime_verbs() -> String {
 }
 
 /// A folder with these files.
-fn folder(files: &[(&str, &str)]) -> TempDir {
+pub(crate) fn folder(files: &[(&str, &str)]) -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     write(folder.path(), files);
     folder
@@ -28,7 +28,7 @@ fn write(folder: &Path, files: &[(&str, &str)]) {
     }
 }
 
-fn path(folder: &TempDir) -> String {
+pub(crate) fn path(folder: &TempDir) -> String {
     folder.path().display().to_string()
 }
 
@@ -253,4 +253,7 @@ async fn replicas_that_start_together_seed_once() {
     defined.dedup();
     assert!(total >= 13 && defined.len() == total, "{total}: {defined:?}");
     assert_eq!(blog.json(&["genesis", "diff", "blog"]).await, json!([]));
+    let log = blog.log().await;
+    let welcome = log.iter().filter(|entry| entry.name() == "Welcome");
+    assert_eq!(welcome.count(), 1);
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use fedsx_e2e::{Domain, Entry, Node, Span, eventually};
+use serde_json::Value;
 
 /// For what is under way already and needs no waiting of its own.
 pub(crate) const SOON: Duration = Duration::from_secs(120);
@@ -56,4 +57,24 @@ pub(crate) fn way_to_root(spans: &[Span], leaf: &Span) -> Option<Vec<Span>> {
     }
     way.reverse();
     Some(way)
+}
+
+/// The flow of a behaviour on an activity (its CID or id), once it stands so.
+pub(crate) async fn flow(domain: &Domain, behaviour: &str, activity: &str, status: &str) -> Value {
+    let list = ["flows", "list", "--behaviour", behaviour, "--activity", activity];
+    let name = format!("{behaviour} is {status} at {}", domain.origin());
+    let id = eventually(&name, SOON, async || {
+        let told = domain.json(&list).await;
+        let found = &told["flows"][0];
+        let is_so = found["status"] == *status;
+        let id = found["id"].as_str().filter(|_| is_so).map(str::to_owned);
+        id.ok_or_else(|| told.to_string())
+    })
+    .await;
+    domain.json(&["flows", "show", &id]).await
+}
+
+/// The same, once it has completed.
+pub(crate) async fn over(domain: &Domain, behaviour: &str, activity: &str) -> Value {
+    flow(domain, behaviour, activity, "completed").await
 }

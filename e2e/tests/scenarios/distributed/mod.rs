@@ -9,6 +9,7 @@ mod killed;
 mod peers;
 mod poison;
 mod replicas;
+mod story;
 mod tokens;
 mod trace;
 
