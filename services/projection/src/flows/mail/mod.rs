@@ -80,7 +80,7 @@ pub(crate) struct Mail<'a> {
 
 impl Mailer {
     /// `url`: `smtp://user:password@host:587?tls=required` (STARTTLS), `smtps://…` (TLS from the beginning), or `smtp://host:25`,
-    /// in the clear. `from`: `Blog <blog@example.org>`; none: `no-reply@` and the origin's host.
+    /// in the clear. `from`: `Blog <blog@example.org>`; none: `no-reply@` and the origin's host, or `localhost` where that is an address.
     ///
     /// # Errors
     /// [`MailerError`], which names the setting.
@@ -88,9 +88,13 @@ impl Mailer {
         let host = host(origin);
         let from = match from {
             Some(from) => message::mailbox(from).map_err(MailerError::From)?,
-            None => Address::new("no-reply", &host)
-                .map_err(|error| MailerError::From(format!("is needed: no-reply@{host}: {error}")))?
-                .into(),
+            None => {
+                // The headers' writer understands no literal address.
+                let host = if host.starts_with('[') { "localhost" } else { &host };
+                Address::new("no-reply", host)
+                    .map_err(|error| MailerError::From(format!("is needed: no-reply@{host}: {error}")))?
+                    .into()
+            }
         };
         let server = Server::parse(url, ClientId::Domain(host.clone())).map_err(MailerError::Server)?;
         Ok(Self {

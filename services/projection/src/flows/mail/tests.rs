@@ -297,11 +297,25 @@ fn wrong_settings_are_named_and_no_password_is_told() {
 
 #[test]
 fn an_origin_without_a_name_has_a_literal_address() {
-    for (origin, from) in [
-        ("http://127.0.0.1:8001", "no-reply@[127.0.0.1]"),
-        ("http://localhost:8001", "no-reply@localhost"),
+    for (origin, host, from) in [
+        ("http://127.0.0.1:8001", "[127.0.0.1]", "no-reply@localhost"),
+        ("http://localhost:8001", "localhost", "no-reply@localhost"),
+        ("https://blog.example", "blog.example", "no-reply@blog.example"),
     ] {
         let mailer = Mailer::new("smtp://127.0.0.1", None, &origin.parse().unwrap()).unwrap();
-        assert_eq!(mailer.from.to_string(), from);
+        assert_eq!((&*mailer.host, &*mailer.from.to_string()), (host, from));
     }
+}
+
+#[tokio::test]
+async fn a_domain_without_a_name_sends_mails_all_the_same() {
+    let server = Server::start().await;
+    let origin: Origin = "http://127.0.0.1:8001".parse().unwrap();
+    let mailer = Mailer::new(&server.url(), None, &origin).unwrap();
+    mailer
+        .send(&mail("bob@example.org", "Doors at eight."))
+        .await
+        .unwrap();
+    let [sent] = server.mails().try_into().unwrap();
+    assert_eq!(sent.from, "no-reply@localhost");
 }
