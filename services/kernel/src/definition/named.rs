@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::read::DefinitionError;
-use crate::{canonical, cid::Cid};
+use crate::{canonical, cid::Cid, json};
 
 /// Most bytes of a record's canonical form.
 pub const MAX_RECORD: usize = 64 << 10;
@@ -13,6 +13,14 @@ pub const MAX_RECORD: usize = 64 << 10;
 pub(super) struct Named {
     canonical: Vec<u8>,
     cid: Cid,
+}
+
+/// The members of a record in canonical form.
+pub(super) fn members(canonical: &[u8]) -> Result<Map<String, Value>, DefinitionError> {
+    match json::parse(canonical) {
+        Ok(Value::Object(record)) => Ok(record),
+        _ => Err(DefinitionError::new("object", "is no record")),
+    }
 }
 
 impl Named {

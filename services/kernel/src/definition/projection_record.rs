@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{
     members::Members,
-    named::Named,
+    named::{self, Named},
     read::DefinitionError,
     rules::{self, RelationRule},
     vocabulary::is_name,
@@ -116,10 +116,7 @@ impl ProjectionRecord {
     /// # Errors
     /// [`DefinitionError`], naming the key.
     pub fn parse(canonical: &[u8]) -> Result<Self, DefinitionError> {
-        match json::parse(canonical) {
-            Ok(Value::Object(record)) => Self::read(&record),
-            _ => Err(DefinitionError::new("object", "is no record")),
-        }
+        Self::read(&named::members(canonical)?)
     }
 
     #[must_use]

@@ -19,13 +19,12 @@ pub use template::Template;
 
 use super::{
     members::Members,
-    named::Named,
+    named::{self, Named},
     projection_record::{OF_ENTRIES, expression, names},
     read::DefinitionError,
 };
 use crate::{
     cid::Cid,
-    json,
     predicate::{PROFILE, Program},
 };
 
@@ -99,10 +98,7 @@ impl BehaviourRecord {
     /// # Errors
     /// [`DefinitionError`], naming the key.
     pub fn parse(canonical: &[u8]) -> Result<Self, DefinitionError> {
-        match json::parse(canonical) {
-            Ok(Value::Object(record)) => Self::read(&record),
-            _ => Err(DefinitionError::new("object", "is no record")),
-        }
+        Self::read(&named::members(canonical)?)
     }
 
     #[must_use]
