@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
-use fedsx_proto::v1::{Flow, ListFlowsRequest, ListViewsRequest, PublishRequest, ResumeFlowRequest};
+use fedsx_proto::v1::{Flow, ListFlowsRequest, ListViewsRequest, ResumeFlowRequest};
 use fedsx_runtime::code::Refusal;
 use serde_json::{Value, json};
 
@@ -97,20 +97,8 @@ pub(super) async fn run(bench: &Flows, backend: &Backend, form: Form) -> anyhow:
 
 async fn define(rig: &Rig, steps: Value) -> anyhow::Result<()> {
     let record = json!({"name": "bench", "on": {"verbs": ["Create"], "types": ["Note"]}, "steps": steps});
-    let request = PublishRequest {
-        draft: json!({"type": "DefineBehaviour", "object": record})
-            .to_string()
-            .into(),
-        ..PublishRequest::default()
-    };
-    rig.domain
-        .clients
-        .log
-        .clone()
-        .publish(request)
+    rig.publish(&json!({"type": "DefineBehaviour", "object": record}))
         .await
-        .map_err(Refusal::from)?;
-    Ok(())
 }
 
 /// Waits until every activity has its flow, and no flow runs.

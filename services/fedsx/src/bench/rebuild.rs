@@ -3,9 +3,7 @@
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use fedsx_proto::v1::{
-    AppendRequest, Expected, ListViewsRequest, NewEntry, PublishRequest, ViewState, expected::Kind,
-};
+use fedsx_proto::v1::{AppendRequest, Expected, ListViewsRequest, NewEntry, ViewState, expected::Kind};
 use fedsx_runtime::{code::Refusal, token::Role};
 use serde_json::json;
 
@@ -74,17 +72,7 @@ async fn define(rig: &Rig, rows: usize, round: usize) -> anyhow::Result<String> 
         "fold": format!("{{'count': state.count + 1, 'last': activity.id, 'round': {round}}}"),
     });
     let draft = json!({"type": "DefineProjection", "object": record});
-    let request = PublishRequest {
-        draft: draft.to_string().into(),
-        ..PublishRequest::default()
-    };
-    rig.domain
-        .clients
-        .log
-        .clone()
-        .publish(request)
-        .await
-        .map_err(Refusal::from)?;
+    rig.publish(&draft).await?;
     loop {
         let views = views(rig).await?;
         let named = views.into_iter().filter(|view| view.view == "by_position");

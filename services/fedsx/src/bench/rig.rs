@@ -12,6 +12,8 @@ use fedsx_kernel::{
     key::SigningKey,
     origin::Origin,
 };
+use fedsx_proto::v1::PublishRequest;
+use fedsx_runtime::code::Refusal;
 use rand::Rng as _;
 use tokio::{net::TcpListener, task::JoinSet};
 
@@ -52,6 +54,17 @@ impl Rig {
             _folder: folder,
             scratch,
         })
+    }
+
+    /// Publishes as the domain's own actor.
+    pub(super) async fn publish(&self, draft: &serde_json::Value) -> anyhow::Result<()> {
+        let request = PublishRequest {
+            draft: draft.to_string().into(),
+            ..PublishRequest::default()
+        };
+        let mut log = self.domain.clients.log.clone();
+        log.publish(request).await.map_err(Refusal::from)?;
+        Ok(())
     }
 
     /// Ends the domain and removes its folder and database.
