@@ -7,6 +7,7 @@ use fedsx_kernel::{
         audience::holds,
         fan_out::{self, Member, owed},
     },
+    flow::Webhook,
     origin::Origin,
 };
 use fedsx_runtime::telemetry;
@@ -16,6 +17,9 @@ use crate::{
     lane::AddressKind,
     ledger::{Audience, Members, NewDelivery, Result, Turn, Whom},
 };
+
+/// Longest id of an actor that signs. Bytes. With the longest URL it must fit into a key of the ledger's.
+const MAX_ACTOR: usize = 500;
 
 /// The rows that an entry owes by the audience at its position, of one origin or of all. Blocked peers are owed nothing;
 /// whether an origin takes its rows now is the caller's to ask.
@@ -81,8 +85,29 @@ pub(crate) async fn rows(
     Ok(rows.collect())
 }
 
+/// The row that a webhook is owed by. One that can never be posted goes to the domain itself in the ledger, and
+/// [to nobody](crate::webhook::Posting::is_for) when its turn comes, so that its flow learns of it like of any other.
+pub(crate) fn webhook(domain: &Origin, entry: &Noted, webhook: &Webhook) -> NewDelivery {
+    let origin = Origin::of(&webhook.url).ok();
+    let is_ours = domain.owns(&webhook.actor) && webhook.actor.len() <= MAX_ACTOR;
+    let (actor, address, origin) = match origin.filter(|_| is_ours) {
+        Some(origin) => (webhook.actor.clone(), webhook.url.clone(), origin),
+        None => (domain.base(), domain.base(), domain.clone()),
+    };
+    NewDelivery {
+        actor,
+        kind: AddressKind::Inbox,
+        address,
+        origin,
+        position: entry.position,
+        cid: entry.cid.clone(),
+        trace: trace(entry, 1),
+        awaited: true,
+    }
+}
+
 /// The fan-out's own place in the entry's trace, as a `traceparent`.
-pub(crate) fn trace(entry: &Noted, lanes: usize) -> String {
+fn trace(entry: &Noted, lanes: usize) -> String {
     let span = tracing::info_span!(
         "activitypub.fanout",
         "otel.kind" = "producer",

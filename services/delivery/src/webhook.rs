@@ -11,18 +11,9 @@ use fedsx_kernel::{
     canonical,
     delivery::row::DeliveryState,
     flow::{Event, Transition, Webhook, idempotency_key},
-    origin::Origin,
 };
 
-use crate::{
-    audience,
-    fan_out::entry::Noted,
-    lane::AddressKind,
-    ledger::{Ended, NewDelivery},
-};
-
-/// Longest id of an actor that signs. Bytes. With the longest URL it must fit into a key of the ledger's.
-const MAX_ACTOR: usize = 500;
+use crate::ledger::Ended;
 
 /// Whether an entry of a flow may have something to be posted. Most have not, and need not be parsed.
 pub(crate) fn may_be_sent(body: &[u8]) -> bool {
@@ -36,27 +27,6 @@ pub(crate) fn sent(transition: &Transition) -> Option<&Webhook> {
         Event::Sent { webhook, .. } => Some(webhook),
         _ => None,
     })
-}
-
-/// The row that a webhook is owed by. One that can never be posted goes to the domain itself in the ledger, and
-/// [to nobody](Posting::is_for) when its turn comes, so that its flow learns of it like of any other.
-pub(crate) fn row(domain: &Origin, entry: &Noted, webhook: &Webhook) -> NewDelivery {
-    let origin = Origin::of(&webhook.url).ok();
-    let is_ours = domain.owns(&webhook.actor) && webhook.actor.len() <= MAX_ACTOR;
-    let (actor, address, origin) = match origin.filter(|_| is_ours) {
-        Some(origin) => (webhook.actor.clone(), webhook.url.clone(), origin),
-        None => (domain.base(), domain.base(), domain.clone()),
-    };
-    NewDelivery {
-        actor,
-        kind: AddressKind::Inbox,
-        address,
-        origin,
-        position: entry.position,
-        cid: entry.cid.clone(),
-        trace: audience::trace(entry, 1),
-        awaited: true,
-    }
 }
 
 /// What sets the POST of a webhook apart from that of an activity.

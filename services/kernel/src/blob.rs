@@ -60,6 +60,12 @@ impl Hasher {
 }
 
 impl BlobCid {
+    /// Where a domain serves it: `https://blog.example/blobs/<cid>`
+    #[must_use]
+    pub fn url(&self, origin: &Origin) -> String {
+        format!("{origin}/blobs/{self}")
+    }
+
     /// The CID of bytes that are there altogether.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
@@ -97,7 +103,7 @@ pub fn attachment(origin: &Origin, cid: &BlobCid, media_type: &MediaType, size: 
     let mut set = |key: &str, value: Value| attachment.insert(key.to_owned(), value);
     set("type", media_type.object_type().into());
     set("mediaType", media_type.as_str().into());
-    set("url", origin.blob(cid).into());
+    set("url", cid.url(origin).into());
     set("digestMultibase", cid.digest_multibase().into());
     set("size", json!(size));
     if !name.is_empty() {

@@ -3,12 +3,16 @@
 mod context;
 mod seal;
 
+use std::sync::Arc;
+
+pub(crate) use context::{NAMESPACE, NAMESPACE_PREFIX, TERMS};
 pub use seal::{Named, Seal, Sealed};
 use serde_json::{Map, Value};
 
 use crate::{
     activity::{ActivityError, envelope},
     canonical::{CanonicalError, members::Members},
+    definition::Terms,
     json::{self, JsonError},
 };
 
@@ -114,6 +118,20 @@ impl Draft {
         self.members.set("object", &object)?;
         self.document.insert("object".to_owned(), object);
         envelope::check_content(&self.document)?;
+        check_values(&self.document)?;
+        Ok(self)
+    }
+
+    /// The same draft with terms of records in its `@context`: the first of a name, where the draft does not say itself
+    /// what that means.
+    ///
+    /// # Errors
+    /// [`DraftError`] where there are then more values than are read.
+    pub fn with_terms(mut self, terms: &[Arc<Terms>]) -> Result<Self, DraftError> {
+        let context = self.document.remove("@context").unwrap_or_default();
+        let context = context::with_terms(context, terms);
+        self.members.set("@context", &context)?;
+        self.document.insert("@context".to_owned(), context);
         check_values(&self.document)?;
         Ok(self)
     }

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use url::Url;
 
-use crate::{blob::BlobCid, cid::Cid};
+use crate::cid::Cid;
 
 /// URLs longer than this are nobody's. Bytes.
 pub const MAX_URL: usize = 2048;
@@ -96,12 +96,6 @@ impl Origin {
     #[must_use]
     pub fn type_record(&self, cid: &Cid) -> String {
         format!("{}/types/{cid}", self.0)
-    }
-
-    /// `https://blog.example/blobs/<cid>`
-    #[must_use]
-    pub fn blob(&self, cid: &BlobCid) -> String {
-        format!("{}/blobs/{cid}", self.0)
     }
 
     /// `https://blog.example/inbox`, shared by all actors.

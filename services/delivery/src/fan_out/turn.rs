@@ -14,7 +14,6 @@ use crate::{
     audience,
     broker::Due,
     ledger::{Ledger, NewDelivery, Result, Turn},
-    webhook,
 };
 
 /// Rows of one transaction, or those of one entry if it alone has more.
@@ -141,7 +140,7 @@ impl Writing<'_> {
 
     /// Sets down a webhook, however its origin stands. To a blocked one it has ended at once.
     async fn owe_webhook(&mut self, entry: &Noted, webhook: &Webhook) -> Result<()> {
-        let row = webhook::row(self.domain, entry, webhook);
+        let row = audience::webhook(self.domain, entry, webhook);
         let origin = row.origin.clone();
         self.rows.push(row);
         self.written += 1;

@@ -17,7 +17,7 @@ const MAX_OBJECTS: u32 = 100;
 /// What the first public object that names a blob says that it is; none where no public object names it. That there is none is
 /// believed only of views that have reached the log's head.
 pub(super) async fn media_type(app: &App, cid: &BlobCid) -> Result<Option<MediaType>, Refusal> {
-    let url = app.settings.origin.blob(cid);
+    let url = cid.url(&app.settings.origin);
     match said(app, &url, 0).await? {
         Some(media_type) => Ok(Some(media_type)),
         None => said(app, &url, app.log.head().await?).await,

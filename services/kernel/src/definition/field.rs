@@ -88,7 +88,8 @@ pub struct Field {
     /// Empty: any.
     pub one_of: Vec<Value>,
     pub format: Option<Format>,
-    /// Of a slug: the field whose text it is derived from, where an object of the defining domain leaves it out.
+    /// What it is derived from, where an object of the defining domain leaves it out: of a slug, the field whose text it
+    /// follows from; of another, an expression over the object.
     pub from: Option<String>,
     /// Whether no two objects of the defining domain have the same text.
     pub unique: bool,
@@ -124,7 +125,6 @@ impl Field {
             ("minLength", &[FieldType::String][..]),
             ("maxLength", &[FieldType::String, FieldType::Array]),
             ("format", &[FieldType::String]),
-            ("from", &[FieldType::String]),
             ("unique", &[FieldType::String]),
             ("minimum", &[FieldType::Integer, FieldType::Number]),
             ("maximum", &[FieldType::Integer, FieldType::Number]),
@@ -145,8 +145,8 @@ impl Field {
             return Err(members.error("minimum", "is above `maximum`"));
         }
         let is_slug = self.format == Some(Format::Slug);
-        if self.from.is_some() && !is_slug {
-            return Err(members.error("from", "needs `format: slug`"));
+        if self.from.is_some() && self.unique && !is_slug {
+            return Err(members.error("unique", "needs `format: slug` where it is derived"));
         }
         if self.unique && !is_slug && self.max_length.is_none_or(|most| most > MAX_UNIQUE) {
             let problem = format!("needs `format: slug`, or a `maxLength` of at most {MAX_UNIQUE}");
@@ -157,6 +157,12 @@ impl Field {
             true => Ok(()),
             false => Err(members.error("enum", "has a value of another type than `type`")),
         }
+    }
+
+    /// Of a slug that is derived: the field whose text it follows from.
+    #[must_use]
+    pub fn slug_of(&self) -> Option<&str> {
+        self.from.as_deref().filter(|_| self.format == Some(Format::Slug))
     }
 
     /// Why a value is none for the field, in words that tell the value's shape and nothing of its content.
@@ -188,7 +194,9 @@ impl Field {
             }
         }
         let format = self.format.filter(|format| !format.fits(text))?;
-        Some(format!("is a string that is no {}", format.as_str()))
+        let reason = format.reason(text).map(|reason| format!(": it {reason}"));
+        let reason = reason.unwrap_or_default();
+        Some(format!("is a string that is no {}{reason}", format.as_str()))
     }
 
     fn number_problem(&self, number: &Number) -> Option<String> {

@@ -75,6 +75,19 @@ impl Format {
     }
 }
 
+impl Format {
+    /// More of why a text does not fit, in words that tell nothing of its content.
+    pub(super) fn reason(self, text: &str) -> Option<String> {
+        match self {
+            Self::Rrule => text
+                .parse::<recurrence::Rule>()
+                .err()
+                .map(|error| error.to_string()),
+            _ => None,
+        }
+    }
+}
+
 fn is_email(text: &str) -> bool {
     let Some((local, domain)) = text.rsplit_once('@') else {
         return false;

@@ -18,6 +18,7 @@ mod projection_record;
 mod read;
 mod rules;
 mod schema;
+mod terms;
 mod type_record;
 mod vocabulary;
 
@@ -36,6 +37,7 @@ pub use projection_record::{Body, Declared, OF_ENTRIES, OF_ROWS, ProjectionRecor
 pub use read::{DEFINES, DefinitionError, Kind};
 pub use rules::{Derives, MAX_RULES, RelationRule};
 pub use schema::{Refinement, Schema};
+pub use terms::{Term, Terms};
 pub use type_record::{InstanceType, MAX_CHAIN, SubtypeLink, TYPE_DOC, TypeRecord, VerbRecord};
 pub use vocabulary::{is_activitystreams, is_name};
 
@@ -72,7 +74,8 @@ impl Definition {
     /// The record as its author wrote it, with what follows from that: the profile and the cost of its refinement.
     ///
     /// # Errors
-    /// [`DefinitionError`], naming the key; also where the author's figures are not the ones that follow.
+    /// [`DefinitionError`], naming the key; also where the author's figures are not the ones that follow, and where a behaviour
+    /// says what cannot come true. Of a record that is there already, [`Self::read`] takes that.
     pub fn complete(
         kind: Kind,
         mut record: Map<String, Value>,
@@ -83,7 +86,9 @@ impl Definition {
             Kind::Behaviour => behaviour::complete(&mut record),
             Kind::Subtype => {}
         }
-        Self::read(kind, &record)?;
+        if let Self::Behaviour(behaviour) = Self::read(kind, &record)? {
+            behaviour::admit(&behaviour, &record)?;
+        }
         Ok(record)
     }
 

@@ -25,10 +25,10 @@ const PROFILE_KEY: &str = "profile";
 const NATIVE_KEY: &str = "native";
 const RULES_KEY: &str = "rules";
 
-/// What `when` and `key` may name: the activity, and what is known of its entry: `position`, `cid`, `stream` (`outbox` or
-/// `inbox`), `at` (RFC 3339, when it was appended), `public` (whether it addresses the public), `object` (the object's id, or
-/// null), `owns` (whether that is of its actor's origin: FEP-fe34) and `defines` (the CID of the record that took effect with
-/// it, or null).
+/// What `when` and `key` may name: the activity, and what is known of its entry: `position`, `cid`, `stream` (`outbox`, `inbox`
+/// or `flow`), `at` (RFC 3339, when it was appended), `public` (whether it addresses the public), `actor` (the actor's id, which
+/// strangers may say as an object), `object` (the object's id, or null), `owns` (whether that is of its actor's origin:
+/// FEP-fe34) and `defines` (the CID of the record that took effect with it, or null).
 pub const OF_ENTRIES: [&str; 2] = ["activity", "entry"];
 /// What `fold` may name: besides those, the row's state, or the seed where there is no row, and its key.
 pub const OF_ROWS: [&str; 4] = ["activity", "entry", "state", "key"];
@@ -233,11 +233,12 @@ pub(super) fn expression(
     variables: &[&str],
 ) -> Result<Option<Program>, DefinitionError> {
     let scope = Scope::local(variables.iter().copied());
-    let invalid = |error: predicate::Invalid| members.error(key, error.to_string());
     let source = members.text(key)?;
-    source
-        .map(|source| Program::compile(source, &scope).map_err(invalid))
-        .transpose()
+    let compile = |source| {
+        let invalid = |error: predicate::Invalid| members.error(key, error.told(source));
+        Program::compile(source, &scope).map_err(invalid)
+    };
+    source.map(compile).transpose()
 }
 
 fn seed(members: &Members<'_>) -> Result<Value, DefinitionError> {

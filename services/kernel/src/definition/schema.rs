@@ -9,12 +9,14 @@ use super::{
     members::Members,
     read::DefinitionError,
 };
-use crate::predicate::{self, Program, Scope};
+use crate::predicate::{self, Binding, MAX_BOUND, Program, Scope};
 
 /// Most fields of a record.
 const MAX_FIELDS: usize = 64;
 /// Most fields of a record that are `unique`: each is a key that an object holds.
 const MAX_UNIQUE: usize = 4;
+/// Most fields of a record that are derived by an expression.
+const MAX_DERIVED: usize = 4;
 /// The members of a record that a schema reads.
 pub(super) const KNOWN: [&str; 4] = [FIELDS, REFINEMENT, PROFILE, COST];
 const FIELDS: &str = "fields";
@@ -29,6 +31,21 @@ const COST: &str = "refinementCost";
 pub struct Schema {
     pub fields: Vec<Field>,
     pub refinement: Option<Refinement>,
+    derived: Vec<Derived>,
+}
+
+/// A field with an expression for objects that leave it out.
+#[derive(Debug, Clone)]
+struct Derived {
+    field: String,
+    source: String,
+    program: Program,
+}
+
+impl PartialEq for Derived {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.field, &self.source) == (&other.field, &other.source)
+    }
 }
 
 /// An expression that must be true of the document.
@@ -60,7 +77,29 @@ impl Schema {
                 return Err(members.error(key, problem));
             }
         }
-        Ok(Self { fields, refinement })
+        let derived = derived(members, &fields)?;
+        Ok(Self {
+            fields,
+            refinement,
+            derived,
+        })
+    }
+
+    /// Adds to an object what it leaves out and an expression has a value for. Where it has none, as over another field
+    /// that is missing or none of its kind, or `null`, the object stays without.
+    pub fn derive(&self, object: &mut Map<String, Value>) {
+        for derived in &self.derived {
+            if object.contains_key(&derived.field) {
+                continue;
+            }
+            let value = derived
+                .program
+                .evaluate(&[Binding::Object(object)], MAX_BOUND)
+                .value;
+            if let Some(value) = value.ok().filter(|value| !value.is_null()) {
+                object.insert(derived.field.clone(), value);
+            }
+        }
     }
 }
 
@@ -118,9 +157,9 @@ fn named(members: &Members<'_>, fields: &[Field]) -> Result<(), DefinitionError>
         ))
     };
     for (index, field) in fields.iter().enumerate() {
-        let Some(from) = &field.from else { continue };
-        let is_text = |other: &Field| other.name == *from && other.kind == Some(FieldType::String);
-        if from == &field.name || !fields.iter().any(is_text) {
+        let Some(from) = field.slug_of() else { continue };
+        let is_text = |other: &Field| other.name == from && other.kind == Some(FieldType::String);
+        if from == field.name || !fields.iter().any(is_text) {
             return error(
                 index,
                 "from",
@@ -139,6 +178,40 @@ fn named(members: &Members<'_>, fields: &[Field]) -> Result<(), DefinitionError>
     }
 }
 
+/// Of each field that is derived by an expression, what it is. Objects of types alone are: `object` is what they are called.
+fn derived(members: &Members<'_>, fields: &[Field]) -> Result<Vec<Derived>, DefinitionError> {
+    let mut derived = Vec::new();
+    for (index, field) in fields.iter().enumerate() {
+        let Some(source) = field.from.as_ref().filter(|_| field.slug_of().is_none()) else {
+            continue;
+        };
+        let error = |problem| DefinitionError::new(format!("{}[{index}].from", members.at(FIELDS)), problem);
+        if derived.len() == MAX_DERIVED {
+            return Err(error(format!(
+                "is an expression of more than {MAX_DERIVED} fields"
+            )));
+        }
+        let program =
+            Program::compile(source, &scope(fields)).map_err(|invalid| error(invalid.to_string()))?;
+        derived.push(Derived {
+            field: field.name.clone(),
+            source: source.clone(),
+            program,
+        });
+    }
+    Ok(derived)
+}
+
+/// What expressions over a document know of its fields.
+fn scope(fields: &[Field]) -> Scope {
+    let bound = |count: Option<u64>| count.and_then(|count| u32::try_from(count).ok());
+    let limits = |field: &Field| predicate::Field {
+        max_items: bound(field.max_items),
+        max_length: bound(field.max_length),
+    };
+    Scope::strict(fields.iter().map(|field| (&*field.name, limits(field))))
+}
+
 fn refinement(
     members: &Members<'_>,
     subject: &str,
@@ -147,13 +220,8 @@ fn refinement(
     let Some(source) = members.text(REFINEMENT)? else {
         return Ok(None);
     };
-    let bound = |count: Option<u64>| count.and_then(|count| u32::try_from(count).ok());
-    let limits = |field: &Field| predicate::Field {
-        max_items: bound(field.max_items),
-        max_length: bound(field.max_length),
-    };
-    let scope = Scope::strict(fields.iter().map(|field| (&*field.name, limits(field)))).about(subject);
-    let invalid = |error: predicate::Invalid| members.error(REFINEMENT, error.to_string());
+    let scope = scope(fields).about(subject);
+    let invalid = |error: predicate::Invalid| members.error(REFINEMENT, error.told(source));
     let program = Program::compile(source, &scope).map_err(invalid)?;
     let cost = program.bound().unwrap_or_default();
     Ok(Some(Refinement {

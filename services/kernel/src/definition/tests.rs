@@ -4,7 +4,9 @@ use serde_json::json;
 use super::*;
 use crate::{canonical, predicate::PROFILE};
 
+mod derived;
 mod projections;
+mod terms;
 
 fn object(value: Value) -> Map<String, Value> {
     match value {

@@ -1,5 +1,7 @@
 //! Type records, verb records, and links between types.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::{
@@ -7,6 +9,7 @@ use super::{
     named::Named,
     read::{DefinitionError, Kind},
     schema::{self, Schema},
+    terms::{self, Terms},
     vocabulary::is_activitystreams,
 };
 use crate::{
@@ -27,11 +30,12 @@ pub enum InstanceType {
     Record(Cid),
 }
 
-/// A type: `name`, `fields`, `refinementSchema`, `instanceType`.
+/// A type: `name`, `fields`, `refinementSchema`, `instanceType`, `context`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TypeRecord {
     name: String,
     schema: Schema,
+    terms: Arc<Terms>,
     instance_type: Option<InstanceType>,
     named: Named,
 }
@@ -57,12 +61,13 @@ impl TypeRecord {
     }
 
     pub(super) fn read(record: &Map<String, Value>) -> Result<Self, DefinitionError> {
-        let mut known = vec!["name", "instanceType"];
+        let mut known = vec!["name", "instanceType", terms::KEY];
         known.extend(schema::KNOWN);
         let members = Members::of("", record, &known)?;
         Ok(Self {
             name: members.name("name")?.to_owned(),
             schema: Schema::read(&members, Kind::Type.subject())?,
+            terms: Arc::new(Terms::read(&members)?),
             instance_type: instance_type(&members)?,
             named: Named::of(record)?,
         })
@@ -75,6 +80,11 @@ impl TypeRecord {
     #[must_use]
     pub fn schema(&self) -> &Schema {
         &self.schema
+    }
+    /// What the names in its objects mean in JSON-LD.
+    #[must_use]
+    pub fn terms(&self) -> &Arc<Terms> {
+        &self.terms
     }
     #[must_use]
     pub fn instance_type(&self) -> Option<&InstanceType> {
@@ -116,17 +126,18 @@ fn instance_type(members: &Members<'_>) -> Result<Option<InstanceType>, Definiti
     }
 }
 
-/// A verb: `name`, and `fields` and `refinementSchema` of its activities.
+/// A verb: `name`, and `fields`, `refinementSchema` and `context` of its activities.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VerbRecord {
     name: String,
     schema: Schema,
+    terms: Arc<Terms>,
     named: Named,
 }
 
 impl VerbRecord {
     pub(super) fn read(record: &Map<String, Value>) -> Result<Self, DefinitionError> {
-        let mut known = vec!["name"];
+        let mut known = vec!["name", terms::KEY];
         known.extend(schema::KNOWN);
         let members = Members::of("", record, &known)?;
         let schema = Schema::read(&members, Kind::Verb.subject())?;
@@ -134,6 +145,7 @@ impl VerbRecord {
         Ok(Self {
             name: members.name("name")?.to_owned(),
             schema,
+            terms: Arc::new(Terms::read(&members)?),
             named: Named::of(record)?,
         })
     }
@@ -145,6 +157,11 @@ impl VerbRecord {
     #[must_use]
     pub fn schema(&self) -> &Schema {
         &self.schema
+    }
+    /// What the names in its activities mean in JSON-LD.
+    #[must_use]
+    pub fn terms(&self) -> &Arc<Terms> {
+        &self.terms
     }
     #[must_use]
     pub fn cid(&self) -> &Cid {

@@ -30,8 +30,13 @@ pub struct Around<'a> {
 /// An expression has no value that can be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EvaluateError {
-    #[error("`{member}`: {failure}")]
-    Failed { member: String, failure: Failure },
+    #[error("`{member}`: {failure}{}", .missing.as_ref().map(|key| format!(": {key}")).unwrap_or_default())]
+    Failed {
+        member: String,
+        failure: Failure,
+        /// The key that is not there, where it is known.
+        missing: Option<String>,
+    },
     #[error("`{member}` {problem}")]
     Unusable { member: String, problem: String },
 }
@@ -46,10 +51,11 @@ impl EvaluateError {
         }
     }
 
-    fn failed(member: &str, failure: Failure) -> Self {
+    fn failed(member: &str, failure: Failure, missing: Option<String>) -> Self {
         Self::Failed {
             member: member.to_owned(),
             failure,
+            missing,
         }
     }
 }
@@ -109,11 +115,11 @@ impl<'a> Around<'a> {
             bindings.extend([Binding::from(item), index.into()]);
         }
         bindings.extend(current.map(Binding::from));
-        let value = template.evaluate(&bindings);
-        bounded(
-            value.map_err(|failure| EvaluateError::failed(member, failure))?,
-            member,
-        )
+        let value = template.evaluate(&bindings).map_err(|failure| {
+            let missing = template.missing_key(&bindings);
+            EvaluateError::failed(member, failure, missing)
+        });
+        bounded(value?, member)
     }
 
     fn bindings(&self) -> [Binding<'_>; 4] {
@@ -126,11 +132,12 @@ impl<'a> Around<'a> {
     }
 
     fn value(&self, program: &Program, member: &str) -> Result<Value, EvaluateError> {
-        let value = program.evaluate(&self.bindings(), MAX_BOUND).value;
-        bounded(
-            value.map_err(|failure| EvaluateError::failed(member, failure))?,
-            member,
-        )
+        let bindings = self.bindings();
+        let value = program.evaluate(&bindings, MAX_BOUND).value.map_err(|failure| {
+            let missing = program.missing_key(&bindings, MAX_BOUND);
+            EvaluateError::failed(member, failure, missing)
+        });
+        bounded(value?, member)
     }
 
     /// What happens to a step that has no effect, or does not know yet what it goes over; none: its effect is to be done.
@@ -176,7 +183,9 @@ impl<'a> Around<'a> {
                     Verdict::True => true,
                     Verdict::False => false,
                     Verdict::Failed(failure) => {
-                        return Err(EvaluateError::failed(&format!("when of {}", case.name), failure));
+                        let missing = when.missing_key(&self.bindings(), MAX_BOUND);
+                        let member = format!("when of {}", case.name);
+                        return Err(EvaluateError::failed(&member, failure, missing));
                     }
                 },
             };
@@ -210,6 +219,8 @@ impl<'a> Around<'a> {
             person: suspend.person.clone(),
             key: key.transpose()?,
             until: until.transpose()?,
+            // Known by who knows the log.
+            since: None,
         })
     }
 }

@@ -33,6 +33,9 @@ pub enum Event {
         key: Option<String>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Timestamp>,
+        /// Where it waits for an activity: only those count that the log has after this position.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since: Option<u64>,
     },
     /// It waits no longer.
     Resumed { step: String, by: By, value: Value },

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::event::{By, Event};
 use crate::definition::{Action, BehaviourRecord, Step};
@@ -76,6 +76,8 @@ pub struct Wait {
     pub key: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<u64>,
 }
 
 /// An event that cannot have happened to the flow as it stands: whoever asked for it was too late, or is wrong.
@@ -162,12 +164,17 @@ fn happen(step: &Step, state: &mut StepState, event: &Event) -> Result<(), Misfi
             state.items = Some(items.clone());
         }
         Event::Suspended {
-            person, key, until, ..
+            person,
+            key,
+            until,
+            since,
+            ..
         } if can_go_on => {
             state.stand = Stand::Waiting(Wait {
                 person: person.clone(),
                 key: key.clone(),
                 until: *until,
+                since: *since,
             });
         }
         Event::Resumed { by, value, .. } => {
@@ -197,10 +204,10 @@ fn happen(step: &Step, state: &mut StepState, event: &Event) -> Result<(), Misfi
             ..
         } if state.stand == Stand::Sent && state.is_at(step, *item) && *attempt == state.attempts + 1 => {
             if *delivered {
-                state.done(serde_json::json!({ "status": status }));
+                state.done(json!({ "status": status }));
             } else {
                 state.attempts = *attempt;
-                state.stand = Stand::Failed { cause: cause.clone() };
+                state.failed(step, cause);
             }
         }
         Event::Failed {
@@ -211,13 +218,17 @@ fn happen(step: &Step, state: &mut StepState, event: &Event) -> Result<(), Misfi
             ..
         } if can_go_on && (state.is_at(step, *item) || item.is_none()) => {
             state.attempts = *attempt;
-            state.stand = match *retry_at {
-                Some(retry_at) => Stand::Failing {
-                    cause: cause.clone(),
-                    retry_at,
-                },
-                None => Stand::Failed { cause: cause.clone() },
-            };
+            match *retry_at {
+                Some(retry_at) => {
+                    state.stand = Stand::Failing {
+                        cause: cause.clone(),
+                        retry_at,
+                    };
+                }
+                // What an `each` goes over is no effect: without it there is nothing to go on with.
+                None if !state.is_at(step, *item) => state.stand = Stand::Failed { cause: cause.clone() },
+                None => state.failed(step, cause),
+            }
         }
         Event::Retried { .. } => match state.stand {
             Stand::Failed { .. } | Stand::Failing { .. } => {
@@ -246,10 +257,27 @@ impl StepState {
         Some((u32::try_from(place).ok()?, item))
     }
 
+    /// About how large the values of the items are that are done. Bytes.
+    #[must_use]
+    pub fn values_size(&self) -> usize {
+        self.values.iter().map(size).sum()
+    }
+
     fn is_at(&self, step: &Step, item: Option<u32>) -> bool {
         match step.action {
             Action::Each(..) => item.is_some() && self.item().map(|(place, _)| place) == item,
             _ => item.is_none(),
+        }
+    }
+
+    /// What it was at has failed, and is not tried again by itself.
+    fn failed(&mut self, step: &Step, cause: &str) {
+        if step.continue_on_error {
+            self.done(json!({ "error": cause }));
+        } else {
+            self.stand = Stand::Failed {
+                cause: cause.to_owned(),
+            };
         }
     }
 
@@ -270,5 +298,17 @@ impl StepState {
                 }
             }
         };
+    }
+}
+
+fn size(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
+        Value::String(text) => text.len() + 2,
+        Value::Array(values) => values.iter().map(|value| size(value) + 1).sum(),
+        Value::Object(members) => members
+            .iter()
+            .map(|(key, value)| key.len() + size(value) + 4)
+            .sum(),
     }
 }

@@ -4,9 +4,10 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::state::{Flow, Stand, StepState};
-use crate::definition::Step;
+use crate::definition::{Action, EffectKind, Step};
 
 /// How a flow stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -89,6 +90,22 @@ enum Turn {
     Never,
 }
 
+impl Step {
+    /// The last place in the log that its value names; 0: none.
+    fn position(&self, value: &Value) -> u64 {
+        let named = matches!(&self.action, Action::Suspend(_))
+            || self
+                .effect()
+                .is_some_and(|effect| effect.kind == EffectKind::Emit);
+        let of = |value: &Value| value.get("position").and_then(Value::as_u64).unwrap_or_default();
+        match value {
+            _ if !named => 0,
+            Value::Array(values) => values.iter().map(of).max().unwrap_or_default(),
+            value => of(value),
+        }
+    }
+}
+
 impl Flow {
     /// What is to be done at this time: of several steps, the one that is written first.
     #[must_use]
@@ -155,6 +172,29 @@ impl Flow {
         let turns = self.turns(steps);
         let mut turns = steps.iter().zip(turns);
         turns.any(|(step, turn)| step.id == id && turn == Turn::Never)
+    }
+
+    /// The last place in the log that the steps before this one have come to: of what they have published, and of what they
+    /// have waited for. 0: none of them has. What it waits for itself cannot have been said before.
+    #[must_use]
+    pub fn reached(&self, steps: &[Step], id: &str) -> u64 {
+        let Some(last) = steps.iter().position(|step| step.id == id) else {
+            return 0;
+        };
+        let mut before = vec![false; steps.len()];
+        let mut reached = 0;
+        for (place, step) in steps.iter().enumerate().take(last + 1).rev() {
+            if place != last && !before.get(place).is_some_and(|before| *before) {
+                continue;
+            }
+            for edge in &step.after {
+                if let Some(before) = before.get_mut(edge.step) {
+                    *before = true;
+                }
+            }
+            reached = reached.max(self.value(&step.id).map_or(0, |value| step.position(value)));
+        }
+        reached
     }
 
     pub(super) fn is_over(&self, steps: &[Step]) -> bool {

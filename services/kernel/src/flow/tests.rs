@@ -235,6 +235,56 @@ fn what_failed_is_tried_again_and_then_stands() {
 }
 
 #[test]
+fn what_may_fail_is_done_with_the_error_and_the_flow_goes_on() {
+    let mut run = Run::new(
+        record(json!([
+            {"id": "mails", "each": "['a', 'b']", "effect": "mail", "continueOnError": true,
+                "with": {"to": "=item", "subject": "a", "text": "b"}},
+            {"id": "post", "effect": "webhook", "continueOnError": true, "with": {"url": "https://a.example/", "body": {}}},
+            {"id": "lists", "each": "activity.nothing", "effect": "mail", "continueOnError": true,
+                "with": {"to": "=item", "subject": "a", "text": "b"}},
+        ])),
+        "essay",
+    );
+    let failed = |step: &str, item, attempt, retry_at| Event::Failed {
+        step: step.to_owned(),
+        item,
+        attempt,
+        cause: "550 nobody".to_owned(),
+        retry_at,
+    };
+    run.decided("mails");
+    run.happens(failed("mails", Some(0), 1, Some(now())));
+    assert_eq!(run.status(), Status::Retrying);
+    run.happens(failed("mails", Some(0), 2, None));
+    assert_eq!((run.next(), run.flow.steps["mails"].attempts), (Some("mails"), 0));
+    run.happens(done("mails", Some(1), json!({"messageId": "m"})));
+    let expected = json!([{"error": "550 nobody"}, {"messageId": "m"}]);
+    assert_eq!(run.flow.value("mails"), Some(&expected));
+    run.happens(Event::Sent {
+        step: "post".to_owned(),
+        item: None,
+        attempt: 1,
+        webhook: Webhook {
+            url: "https://a.example/".to_owned(),
+            actor: "https://blog.example/".to_owned(),
+            body: json!({}),
+        },
+    });
+    run.happens(Event::Answered {
+        step: "post".to_owned(),
+        item: None,
+        attempt: 1,
+        delivered: false,
+        status: 410,
+        cause: "gone".to_owned(),
+    });
+    assert_eq!(run.flow.value("post"), Some(&json!({"error": "gone"})));
+    run.happens(failed("lists", None, 1, None));
+    assert_eq!(run.status(), Status::Failed, "there is nothing to go over");
+}
+
+#[test]
 fn a_webhook_waits_for_its_answer_and_only_for_that_of_this_attempt() {
     let mut run = Run::new(
         record(
@@ -305,8 +355,8 @@ fn an_expression_that_fails_says_which_and_why() {
             "`each` is no list",
         ),
         (
-            json!({"id": "a", "branch": [{"case": "b", "when": "steps.c"}]}),
-            "`when of b`: no_such_key",
+            json!({"id": "a", "branch": [{"case": "b", "when": "activity.cc == 1"}]}),
+            "`when of b`: no_such_key: cc",
         ),
         (
             json!({"id": "a", "suspend": {"timer": "=activity.type"}}),
@@ -371,7 +421,7 @@ proptest! {
             let event = match kind {
                 0 | 1 => done(&step, item, json!(number)),
                 2 => Event::Items { step, items: vec![json!(1), json!(2)] },
-                3 => Event::Suspended { step, person: Some("x".to_owned()), key: None, until: None },
+                3 => Event::Suspended { step, person: Some("x".to_owned()), key: None, until: None, since: None },
                 4 => Event::Resumed { step, by: By::Person, value: json!("newsletter") },
                 5 => Event::Failed { step, item, attempt: number, cause: "c".to_owned(), retry_at: (number % 2 == 0).then(now) },
                 6 => Event::Retried { step },

@@ -23,6 +23,8 @@ pub(super) struct Evaluation<'v> {
     /// The variables of the macros around, the outermost first.
     items: Vec<Value<'v>>,
     pub(super) fuel: Fuel,
+    /// The first two members that were not there, as the expression names them.
+    pub(super) missing: Vec<&'v str>,
 }
 
 impl<'v> Evaluation<'v> {
@@ -31,6 +33,7 @@ impl<'v> Evaluation<'v> {
             variables,
             items: Vec::new(),
             fuel: Fuel::new(budget),
+            missing: Vec::new(),
         }
     }
 
@@ -70,8 +73,14 @@ impl<'v> Evaluation<'v> {
         self.value(node)?.boolean()
     }
 
-    fn member(&mut self, of: &'v Node, name: &str, field: Option<Field>) -> Result<Value<'v>, Failure> {
-        let value = self.value(of)?.member(name)?.ok_or(Failure::NoSuchKey)?;
+    fn member(&mut self, of: &'v Node, name: &'v str, field: Option<Field>) -> Result<Value<'v>, Failure> {
+        let Some(value) = self.value(of)?.member(name)? else {
+            // Whether it is one alone is all that is asked.
+            if self.missing.len() < 2 && !self.missing.contains(&name) {
+                self.missing.push(name);
+            }
+            return Err(Failure::NoSuchKey);
+        };
         match field {
             Some(field) if field != Field::default() && !is_within(&value, field, &mut self.fuel)? => {
                 Err(Failure::LimitViolated)

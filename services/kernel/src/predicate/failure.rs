@@ -64,6 +64,24 @@ pub struct Invalid {
     pub column: u16,
 }
 
+impl Invalid {
+    /// It in words, with the name in the source that nobody knows.
+    #[must_use]
+    pub fn told(&self, source: &str) -> String {
+        let rest = source.chars().skip(usize::from(self.column).saturating_sub(1));
+        let name: String = rest
+            .take_while(|letter| letter.is_ascii_alphanumeric() || *letter == '_')
+            .take(64)
+            .collect();
+        match self.refusal {
+            Refusal::UnknownVariable | Refusal::UnknownFunction if !name.is_empty() => {
+                format!("{self}: {name}")
+            }
+            _ => self.to_string(),
+        }
+    }
+}
+
 /// Why an evaluation has no value. Closed; [`code`](Self::code) is stable. It says nothing of the values that it came
 /// from: a verdict may be shown to whom the object is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]

@@ -19,6 +19,7 @@ mod profile;
 mod program;
 mod scope;
 mod syntax;
+mod uses;
 mod value;
 
 pub use failure::{Failure, Invalid, Refusal};

@@ -1,6 +1,6 @@
 //! An expression, compiled once and evaluated often.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use serde_json::{Map, Value as Json};
 
@@ -11,6 +11,7 @@ use super::{
     parser,
     profile::{self, Node},
     scope::Kind,
+    uses,
     value::{self, Value},
 };
 
@@ -88,6 +89,19 @@ impl Program {
         self.bound
     }
 
+    /// The names of the members of a variable, by its place in the scope, that it reads or asks for with `has`, as far as it says
+    /// them itself.
+    #[must_use]
+    pub fn members_of(&self, variable: usize) -> BTreeSet<&str> {
+        uses::members(&self.root, variable)
+    }
+
+    /// Whether it could be true or false, by its form: `'x'` and `1 + a` could not.
+    #[must_use]
+    pub fn may_be_boolean(&self) -> bool {
+        uses::may_be_boolean(&self.root)
+    }
+
     /// Asks the predicate. `bindings` are the values of the scope's variables in their order; `budget` is in units.
     #[must_use]
     pub fn decide<'v, B: Into<Binding<'v>> + Copy>(&'v self, bindings: &[B], budget: u64) -> Decided {
@@ -122,6 +136,23 @@ impl Program {
             .and_then(|value| value::to_json(&value, &mut evaluation.fuel));
         let cost = evaluation.fuel.spent();
         Evaluated { value, cost }
+    }
+
+    /// The member that is not there where [`evaluate`](Self::evaluate) fails for want of one; none where it does not, or where
+    /// several were looked for. It is a name of the expression's own, and tells nothing of the values.
+    #[must_use]
+    pub fn missing_key<'v, B: Into<Binding<'v>> + Copy>(
+        &'v self,
+        bindings: &[B],
+        budget: u64,
+    ) -> Option<String> {
+        let values = values(bindings);
+        let mut evaluation = Evaluation::new(&values, budget);
+        let failed = matches!(evaluation.value(&self.root), Err(Failure::NoSuchKey));
+        match evaluation.missing.as_slice() {
+            [one] if failed => Some((*one).to_owned()),
+            _ => None,
+        }
     }
 }
 

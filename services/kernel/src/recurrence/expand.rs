@@ -103,6 +103,7 @@ impl Recurring {
             return told;
         };
         let horizon = self.start.year().saturating_add(HORIZON);
+        let mut last: Option<Timestamp> = None;
         for (step, found) in set.limit().into_iter().enumerate() {
             let Some(start) = self.at(found.timestamp()) else {
                 told.complete = false;
@@ -115,6 +116,13 @@ impl Recurring {
                 told.complete = false;
                 break;
             }
+            // Where the clocks leave an hour out, its times are those of the next, which the rule names too: duplicates are ignored
+            // (RFC 5545, section 3.8.5.3).
+            let moment = start.timestamp();
+            if last.is_some_and(|last| moment <= last) {
+                continue;
+            }
+            last = Some(moment);
             if !told.take(self.occurrence(start), &window) {
                 break;
             }

@@ -47,7 +47,7 @@ pub(super) enum Until {
     Wall(civil::DateTime),
 }
 
-/// Why a text is no rule that is taken.
+/// Why a text is no rule that is taken, in words that tell nothing of its content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct RuleError(String);
@@ -73,7 +73,7 @@ impl FromStr for Rule {
         }
         let rule = read.rule()?;
         rule.set("19970902T090000")
-            .map_err(|problem| error(problem.to_string()))?;
+            .map_err(|_| error("has a value that RFC 5545 does not admit there"))?;
         Ok(rule)
     }
 }
@@ -93,11 +93,10 @@ impl<'r> Read<'r> {
     fn part(&mut self, part: &'r str) -> Result<(), RuleError> {
         let (name, value) = part
             .split_once('=')
-            .ok_or_else(|| error(format!("has a part without `=`: {part:?}")))?;
+            .ok_or_else(|| error("has a part without `=`"))?;
         if !PARTS.contains(&name) {
-            return Err(error(format!(
-                "has a part {name:?}, which RFC 5545 does not know"
-            )));
+            let known = PARTS.join(", ");
+            return Err(error(format!("has a part that is none of {known}")));
         }
         if !self.names.insert(name) {
             return Err(error(format!("has {name} twice")));
@@ -108,7 +107,7 @@ impl<'r> Read<'r> {
                 return Err(error(format!("has a FREQ that is none of {known}")));
             }
             "INTERVAL" | "COUNT" if value.bytes().all(|byte| byte == b'0') => {
-                return Err(error(format!("has {name}={value}")));
+                return Err(error(format!("has {name}, which is no number above 0")));
             }
             "UNTIL" => {
                 self.until = Some(Until::read(value)?);

@@ -86,6 +86,34 @@ fn a_time_that_is_left_out_or_comes_twice_is_one_occurrence() {
 }
 
 #[test]
+fn two_times_of_a_rule_that_are_one_moment_are_one_occurrence() {
+    let at = |start: &str, rule: &str| {
+        let event = event(json!({"startTime": start, "timezone": "Europe/Vienna", "rrule": rule}));
+        starts(&event.occurrences(from("2026-03-29T00:00:00Z")))
+    };
+    assert_eq!(
+        at("2026-03-29T00:30:00+01:00", "FREQ=HOURLY;COUNT=5"),
+        [
+            "2026-03-29T01:30:00+01:00",
+            "2026-03-29T03:30:00+02:00",
+            "2026-03-29T04:30:00+02:00"
+        ]
+    );
+    assert_eq!(
+        at(
+            "2026-03-29T01:00:00+01:00",
+            "FREQ=DAILY;BYHOUR=2,3;BYMINUTE=0,30;COUNT=6"
+        ),
+        [
+            "2026-03-29T03:00:00+02:00",
+            "2026-03-29T03:30:00+02:00",
+            "2026-03-30T02:00:00+02:00",
+            "2026-03-30T02:30:00+02:00"
+        ]
+    );
+}
+
+#[test]
 fn an_event_ends_with_its_rule() {
     let all = |rule: &str| starts(&gig(rule).occurrences(from("2026-01-01T00:00:00Z"))).len();
     assert_eq!(all("FREQ=DAILY;COUNT=3"), 3);
@@ -192,6 +220,27 @@ fn a_rule_that_would_cost_too_much_is_none() {
     }
 }
 
+#[test]
+fn a_rule_that_is_none_says_why_and_repeats_nothing_of_it() {
+    for (rule, reason) in [
+        ("FREQ=MINUTELY", "has a FREQ that is none of YEARLY"),
+        (
+            "FREQ=DAILY;INTERVAL=0",
+            "has INTERVAL, which is no number above 0",
+        ),
+        ("FREQ=DAILY;SECRET=1", "has a part that is none of FREQ"),
+        ("FREQ=DAILY;COUNT=2;UNTIL=20260101", "has COUNT and UNTIL"),
+        ("freq=daily", "holds other letters than capitals"),
+        (
+            "FREQ=DAILY;BYHOUR=24",
+            "has a value that RFC 5545 does not admit there",
+        ),
+    ] {
+        let problem = rule.parse::<Rule>().unwrap_err().to_string();
+        assert!(problem.starts_with(reason), "{rule}: {problem}");
+    }
+}
+
 /// Each ends, by its horizon or by its steps: what hangs is no rule.
 #[test]
 fn a_rule_that_leads_nowhere_ends() {
@@ -276,7 +325,7 @@ proptest! {
             let recurring = event(json!({"startTime": start.to_string(), "timezone": "America/New_York", "rrule": rule}));
             let told = recurring.occurrences(Window { from: start, to: None, limit: 50 });
             let starts: Vec<_> = told.occurrences.iter().map(|found| found.start_time.timestamp()).collect();
-            prop_assert!(starts.is_sorted() && starts.iter().all(|found| *found >= start), "{rule}");
+            prop_assert!(starts.is_sorted_by(|one, next| one < next) && starts.iter().all(|found| *found >= start), "{rule}");
         }
     }
 }

@@ -13,7 +13,7 @@ use tokio::task::JoinError;
 use crate::{
     keys::Keys,
     plan::{self, Answer, Chain, Request, SealedDraft},
-    registry::{Current, checked},
+    registry::Current,
     seal,
     store::{Facts, Rows, Store, StoreError},
 };
@@ -82,7 +82,7 @@ impl Writer {
             .registry
             .caught_up(&mut *batch, facts.head.definition)
             .await?;
-        let (requests, refused) = checked::requests(requests, &self.origin, &registry);
+        let (requests, refused) = plan::rechecked(requests, &self.origin, &registry);
         let defining = requests.iter().position(Request::defines);
         let together = requests
             .get(..=defining.unwrap_or(requests.len()))

@@ -18,6 +18,7 @@ mod finish;
 mod kv;
 mod need;
 mod publish;
+mod recheck;
 mod request;
 mod state;
 #[cfg(test)]
@@ -26,6 +27,7 @@ pub(crate) mod testing;
 pub use chain::{Chain, SealedDraft, Signer};
 pub use finish::Unsealed;
 pub use need::need;
+pub use recheck::{publish_again, rechecked};
 pub use request::{Append, Complete, Expected, NewActorKey, NewEntry, Publish, Request};
 use state::State;
 

@@ -6,15 +6,17 @@ use std::{collections::HashMap, sync::Arc};
 use fedsx_kernel::{
     activity::types_of,
     cid::Cid,
-    definition::{
-        self, DEFINES, Definition, Kind, MAX_CHAIN, MAX_OBJECTS, TypeRecord, Violation, is_activitystreams,
-        objects,
-    },
+    definition::{self, DEFINES, Definition, Kind, MAX_OBJECTS, Terms, TypeRecord, Violation, objects},
 };
 use fedsx_runtime::code::{Code, Refusal};
 use serde_json::{Map, Value};
 
-use super::{Registry, row, row::Said};
+use super::{
+    Registry,
+    resolve::{Broken, Resolved, one_meaning},
+    row,
+    row::Said,
+};
 use crate::store::DefinitionRow;
 
 /// What an entry's `remarks` say where an object's type could not be resolved.
@@ -47,8 +49,18 @@ pub struct Passed {
     pub remarks: Vec<&'static str>,
     /// Of a draft: its object with what it left to the log to say.
     pub object: Option<Value>,
+    /// Of a draft: the terms that its verb and its objects' own types declare for its `@context`, in that order.
+    pub terms: Vec<Arc<Terms>>,
     /// What takes effect with the entry.
     pub defines: Option<DefinitionRow>,
+}
+
+impl Passed {
+    fn learn(&mut self, terms: &Arc<Terms>) {
+        if !terms.is_empty() && !self.terms.iter().any(|known| Arc::ptr_eq(known, terms)) {
+            self.terms.push(Arc::clone(terms));
+        }
+    }
 }
 
 impl Stages<'_> {
@@ -56,14 +68,19 @@ impl Stages<'_> {
     ///
     /// # Errors
     /// [`Code::TypeUnknown`]: an undeclared verb, or a type that is not here in strict mode; [`Code::SchemaRefused`], naming
-    /// the field or the refinement; [`Code::Forbidden`]: a local actor defines without the grant.
+    /// the field or the refinement, or a term that a type declares otherwise than one on which it stands;
+    /// [`Code::Forbidden`]: a local actor defines without the grant.
     pub fn check(&self, document: &Map<String, Value>, speaker: Speaker<'_>) -> Result<Passed, Refusal> {
         let verb = types_of(document).next().unwrap_or_default();
         let kind = Kind::of_verb(verb);
+        let mut passed = Passed::default();
         match self.registry.verb(verb) {
             Some(record) => {
                 definition::check(document, verb, record.schema())
                     .map_err(|violation| refused(&violation))?;
+                if speaker != Speaker::Remote {
+                    passed.learn(record.terms());
+                }
             }
             // The first verb of all is declared before there is any.
             None if kind.is_some() || !self.registry.has_verbs() => {}
@@ -75,8 +92,8 @@ impl Stages<'_> {
             }
         }
         match kind {
-            Some(kind) => self.define(kind, document, speaker),
-            None => self.objects(document, speaker),
+            Some(kind) => self.define(kind, document, speaker, passed),
+            None => self.objects(document, speaker, passed),
         }
     }
 
@@ -110,6 +127,7 @@ impl Stages<'_> {
         kind: Kind,
         document: &Map<String, Value>,
         speaker: Speaker<'_>,
+        passed: Passed,
     ) -> Result<Passed, Refusal> {
         let broken = |error: definition::DefinitionError| {
             Refusal::new(
@@ -125,7 +143,7 @@ impl Stages<'_> {
             // Data: it binds no name here, and starts nothing.
             Speaker::Remote => {
                 Definition::read(kind, record).map_err(broken)?;
-                return Ok(Passed::default());
+                return Ok(passed);
             }
             Speaker::Local(actor) if !self.registry.is_granted(actor) => {
                 let detail = format!("{actor} may not define: it lacks the grant `define`");
@@ -136,18 +154,25 @@ impl Stages<'_> {
         let record = Definition::complete(kind, record.clone()).map_err(broken)?;
         let definition = Definition::read(kind, &record).map_err(broken)?;
         if let Definition::Type(record) = &definition {
-            self.chain(Arc::new(record.clone()))
+            let chain = self
+                .chain(Arc::new(record.clone()))
                 .map_err(|broken| broken.refuse(record.name()))?;
+            one_meaning(&chain)?;
         }
         Ok(Passed {
             remarks: vec![DEFINES],
             object: Some(Value::Object(record)),
             defines: Some(row::write(&Said::Record(definition))),
+            ..passed
         })
     }
 
-    fn objects(&self, document: &Map<String, Value>, speaker: Speaker<'_>) -> Result<Passed, Refusal> {
-        let mut passed = Passed::default();
+    fn objects(
+        &self,
+        document: &Map<String, Value>,
+        speaker: Speaker<'_>,
+        mut passed: Passed,
+    ) -> Result<Passed, Refusal> {
         let Some(object) = document.get("object") else {
             return Ok(passed);
         };
@@ -157,14 +182,12 @@ impl Stages<'_> {
             return Err(Refusal::new(Code::SchemaRefused, detail));
         }
         let mut completed = objects.to_vec();
-        for (object, completed) in objects.iter().zip(&mut completed) {
-            match object
-                .as_object()
-                .map(|object| self.object(object, speaker))
-                .transpose()?
-            {
-                Some(Resolved::Unknown) if !passed.remarks.contains(&SKIPPED) => passed.remarks.push(SKIPPED),
-                Some(Resolved::Named(cid)) => completed["typeCid"] = cid.as_str().into(),
+        // They alone say what an object is.
+        let derives = matches!(types_of(document).next(), Some("Create" | "Update"));
+        for object in completed.iter_mut().filter_map(Value::as_object_mut) {
+            match self.object(object, speaker, derives, &mut passed)? {
+                Resolved::Unknown if !passed.remarks.contains(&SKIPPED) => passed.remarks.push(SKIPPED),
+                Resolved::Named(cid) => drop(object.insert("typeCid".to_owned(), cid.as_str().into())),
                 _ => {}
             }
         }
@@ -177,8 +200,14 @@ impl Stages<'_> {
         Ok(passed)
     }
 
-    /// Checks an object against the types that it names.
-    fn object(&self, object: &Map<String, Value>, speaker: Speaker<'_>) -> Result<Resolved, Refusal> {
+    /// Checks an object against the types that it names; a local actor's gets first what our own derive for it.
+    fn object(
+        &self,
+        object: &mut Map<String, Value>,
+        speaker: Speaker<'_>,
+        derives: bool,
+        passed: &mut Passed,
+    ) -> Result<Resolved, Refusal> {
         let (first, resolved) = match self.resolve(object, speaker)? {
             Ok(found) => found,
             Err(Resolved::Unknown) if self.strict => {
@@ -194,100 +223,20 @@ impl Stages<'_> {
             Err(Broken::Missing(_)) if !self.strict => return Ok(Resolved::Unknown),
             Err(broken) => return Err(broken.refuse(&name)),
         };
+        // What peers declare is for checks alone.
+        let is_own = |record: &&Arc<TypeRecord>| self.registry.type_record(record.cid()).is_some();
+        for record in chain.iter().filter(|_| speaker != Speaker::Remote).filter(is_own) {
+            passed.learn(record.terms());
+            if derives {
+                record.schema().derive(object);
+            }
+        }
         for record in chain {
             definition::check(object, record.name(), record.schema())
                 .map_err(|violation| refused(&violation))?;
         }
         Ok(resolved)
     }
-
-    /// The type that an object names, by CID or, where a local actor speaks, by a name that is bound here.
-    fn resolve(
-        &self,
-        object: &Map<String, Value>,
-        speaker: Speaker<'_>,
-    ) -> Result<Result<(Arc<TypeRecord>, Resolved), Resolved>, Refusal> {
-        if let Some(cid) = type_cid(object)? {
-            let Some(record) = self.record(&cid) else {
-                return Ok(Err(Resolved::Unknown));
-            };
-            if !types_of(object).any(|name| name == record.name()) {
-                let detail = format!(
-                    "`object.typeCid` is that of `{}`, which `type` does not name",
-                    record.name()
-                );
-                return Err(Refusal::new(Code::SchemaRefused, detail));
-            }
-            return Ok(Ok((Arc::clone(record), Resolved::Known)));
-        }
-        if speaker != Speaker::Remote
-            && let Some(record) = types_of(object).find_map(|name| self.registry.type_named(name))
-        {
-            return Ok(Ok((Arc::clone(record), Resolved::Named(record.cid().clone()))));
-        }
-        let is_known = types_of(object).all(is_activitystreams);
-        Ok(Err(if is_known {
-            Resolved::Known
-        } else {
-            Resolved::Unknown
-        }))
-    }
-
-    /// A record and those whose rules hold too.
-    fn chain(&self, first: Arc<TypeRecord>) -> Result<Vec<Arc<TypeRecord>>, Broken> {
-        let mut chain = vec![first];
-        while let Some(parent) = chain.last().and_then(|record| record.parent()) {
-            if chain.len() == MAX_CHAIN {
-                return Err(Broken::TooLong);
-            }
-            let parent = self
-                .record(parent)
-                .ok_or_else(|| Broken::Missing(parent.clone()))?;
-            chain.push(Arc::clone(parent));
-        }
-        Ok(chain)
-    }
-
-    fn record(&self, cid: &Cid) -> Option<&Arc<TypeRecord>> {
-        self.registry.type_record(cid).or_else(|| self.fetched.get(cid))
-    }
-}
-
-/// What became of an object's type.
-#[derive(Debug, Clone, PartialEq)]
-enum Resolved {
-    /// By the CID that it names, or ActivityStreams' own.
-    Known,
-    /// By a name that stands for this record here.
-    Named(Cid),
-    Unknown,
-}
-
-/// Why a chain of `instanceType` cannot be followed to its end.
-#[derive(Debug, Clone, PartialEq)]
-enum Broken {
-    Missing(Cid),
-    TooLong,
-}
-
-impl Broken {
-    fn refuse(&self, name: &str) -> Refusal {
-        match self {
-            Self::Missing(cid) => Refusal::new(
-                Code::TypeUnknown,
-                format!("`{name}` is an instance of {cid}, which is not known here"),
-            ),
-            Self::TooLong => Refusal::new(
-                Code::SchemaRefused,
-                format!("`{name}` stands on more than {MAX_CHAIN} records"),
-            ),
-        }
-    }
-}
-
-fn type_cid(object: &Map<String, Value>) -> Result<Option<Cid>, Refusal> {
-    definition::type_cid(object)
-        .map_err(|_| Refusal::new(Code::SchemaRefused, "`object.typeCid` is no CID of a record"))
 }
 
 fn refused(violation: &Violation) -> Refusal {

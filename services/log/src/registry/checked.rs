@@ -1,14 +1,8 @@
 //! What the schema stages said of an activity, and by which registry.
 
-use std::{borrow::Cow, collections::BTreeMap, collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
-use fedsx_kernel::{
-    activity::{Activity, types_of},
-    cid::Cid,
-    definition::TypeRecord,
-    draft::Draft,
-    origin::Origin,
-};
+use fedsx_kernel::{activity::types_of, cid::Cid, definition::TypeRecord, draft::Draft, origin::Origin};
 use fedsx_runtime::code::Refusal;
 use serde_json::{Map, Value};
 
@@ -17,12 +11,8 @@ use super::{
     check::{Passed, Speaker, Stages},
     row,
     row::Said,
-    unique,
 };
-use crate::{
-    plan::{Append, Publish, Request},
-    refusal,
-};
+use crate::refusal;
 
 /// What the stages said, to be asked again where the registry has moved since. The default is of what no stage is for.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,7 +51,9 @@ impl Checked {
         }
     }
 
-    fn is_current(&self, registry: &Registry) -> bool {
+    /// Whether nothing has been defined since.
+    #[must_use]
+    pub fn is_current(&self, registry: &Registry) -> bool {
         self.at.is_none_or(|at| at == registry.position())
     }
 
@@ -92,100 +84,18 @@ impl Checked {
 /// # Errors
 /// The stages' refusal, or the draft's: completed, it is no sound draft any more.
 pub fn completed(given: &Arc<Draft>, checked: &Checked) -> Result<Arc<Draft>, Refusal> {
-    match checked.passed.as_ref().map_err(Clone::clone)?.object.clone() {
-        None => Ok(Arc::clone(given)),
-        Some(object) => {
-            let draft = Draft::clone(given).with_object(object).map_err(refusal::draft)?;
-            Ok(Arc::new(draft))
-        }
+    let passed = checked.passed.as_ref().map_err(Clone::clone)?;
+    if passed.object.is_none() && passed.terms.is_empty() {
+        return Ok(Arc::clone(given));
     }
-}
-
-/// The requests as the registry stands under the head's lock, and those that it refuses.
-#[must_use]
-pub fn requests<'r>(
-    requests: &'r [Request],
-    origin: &Origin,
-    registry: &Registry,
-) -> (Cow<'r, [Request]>, BTreeMap<usize, Refusal>) {
-    let mut requests = Cow::Borrowed(requests);
-    let mut refused = BTreeMap::new();
-    for index in 0..requests.len() {
-        let Some(request) = requests.get(index) else {
-            continue;
-        };
-        if let Some(again) = again(request, origin, registry)
-            && let Some(request) = requests.to_mut().get_mut(index)
-        {
-            *request = again;
-        }
-        if let Some(refusal) = requests.get(index).and_then(refusal_of) {
-            refused.insert(index, refusal);
-        }
+    let mut draft = Draft::clone(given);
+    if let Some(object) = passed.object.clone() {
+        draft = draft.with_object(object).map_err(refusal::draft)?;
     }
-    (requests, refused)
-}
-
-fn refusal_of(request: &Request) -> Option<Refusal> {
-    match request {
-        Request::Append(append) => append
-            .entries
-            .iter()
-            .find_map(|entry| entry.checked.passed.as_ref().err().cloned()),
-        Request::Publish(publish) => publish.checked.passed.as_ref().err().cloned(),
-        Request::Change(_) => None,
+    if !passed.terms.is_empty() {
+        draft = draft.with_terms(&passed.terms).map_err(refusal::draft)?;
     }
-}
-
-/// The request checked again; none where what was said of it still holds.
-fn again(request: &Request, origin: &Origin, registry: &Registry) -> Option<Request> {
-    match request {
-        Request::Append(append) => append
-            .entries
-            .iter()
-            .any(|entry| !entry.checked.is_current(registry))
-            .then(|| Request::Append(append_again(append, registry))),
-        Request::Publish(publish) => (!publish.checked.is_current(registry))
-            .then(|| Request::Publish(Box::new(publish_again(publish, origin, registry)))),
-        Request::Change(_) => None,
-    }
-}
-
-fn append_again(append: &Append, registry: &Registry) -> Append {
-    let mut append = append.clone();
-    for entry in &mut append.entries {
-        if !entry.checked.is_current(registry) {
-            entry.checked = match Activity::parse(&entry.activity.body) {
-                Ok(activity) => entry
-                    .checked
-                    .again(registry, activity.document(), Speaker::Remote),
-                Err(error) => Checked {
-                    passed: Err(refusal::activity(error)),
-                    ..Checked::default()
-                },
-            };
-        }
-    }
-    append
-}
-
-/// A draft with what the stages say of it by a registry.
-#[must_use]
-pub fn publish_again(publish: &Publish, origin: &Origin, registry: &Registry) -> Publish {
-    let mut publish = publish.clone();
-    if unique::asked(registry, publish.given.document()) != publish.asked {
-        // Whoever publishes it derives and claims anew: what the schema says of it so is of no interest.
-        publish.is_outdated = true;
-        publish.checked = Checked::default();
-        return publish;
-    }
-    let speaker = speaker(origin, &publish.actor);
-    publish.checked = publish.checked.again(registry, publish.given.document(), speaker);
-    match completed(&publish.given, &publish.checked) {
-        Ok(draft) => publish.draft = draft,
-        Err(refusal) => publish.checked.passed = Err(refusal),
-    }
-    publish
+    Ok(Arc::new(draft))
 }
 
 /// The grant that an activity in the stream `domain` gives or takes back: `Grant` or `Revoke` of an actor, with `grant`

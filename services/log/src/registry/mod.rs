@@ -19,6 +19,7 @@ use crate::store::DefinitionRow;
 pub mod check;
 pub mod checked;
 mod current;
+mod resolve;
 pub mod row;
 pub mod unique;
 

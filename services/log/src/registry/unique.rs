@@ -62,7 +62,7 @@ fn fields(registry: &Registry, object: &Map<String, Value>) -> Vec<AskedField> {
         let Some(record) = next else { break };
         for field in &record.schema().fields {
             let is_new = !found.iter().any(|other| other.field.name == field.name);
-            if is_new && (field.unique || field.from.is_some()) {
+            if is_new && (field.unique || field.slug_of().is_some()) {
                 found.push(AskedField {
                     scope: format!("{}/{}", record.name(), field.name),
                     field: field.clone(),

@@ -223,7 +223,7 @@ impl Claimer<'_> {
             }
             return Ok(Some(text));
         }
-        let text = match (kept, &asked.field.from) {
+        let text = match (kept, asked.field.slug_of()) {
             (Some(kept), _) => kept.to_owned(),
             (None, None) => return Ok(None),
             (None, Some(from)) => {
@@ -303,8 +303,11 @@ fn without_id(object: &mut Map<String, Value>, fields: &[AskedField]) -> Result<
             let detail = format!("`object.id` is missing, and the field `{name}` is unique");
             return Err(Refusal::new(Code::SchemaRefused, detail));
         }
-        if let (false, false, Some(from)) = (object.contains_key(name), asked.field.unique, &asked.field.from)
-        {
+        if let (false, false, Some(from)) = (
+            object.contains_key(name),
+            asked.field.unique,
+            asked.field.slug_of(),
+        ) {
             let source = object.get(from).and_then(Value::as_str).unwrap_or_default();
             let derived = slug::derive(source);
             object.insert(name.clone(), derived.into());

@@ -19,9 +19,9 @@ use super::{
 use crate::{
     authority::{self, Action},
     limits::{self, MAX_DRAFT_KEY, MAX_ID},
-    plan::{Answer, NewActorKey, Publish, Request},
+    plan::{Answer, NewActorKey, Publish, Request, publish_again},
     refusal,
-    registry::checked::{Checked, publish_again, speaker},
+    registry::checked::{Checked, speaker},
     store::UNIQUE_SPACE,
 };
 

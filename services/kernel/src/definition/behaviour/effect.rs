@@ -121,4 +121,9 @@ impl Effect {
     pub fn with(&self, key: &str) -> Option<&Template> {
         self.with.get(key)
     }
+
+    /// What is said, by its keys.
+    pub fn all_with(&self) -> impl Iterator<Item = (&str, &Template)> {
+        self.with.iter().map(|(key, template)| (key.as_str(), template))
+    }
 }

@@ -3,6 +3,7 @@
 //! A behaviour names verbs, types and a directed acyclic graph of [`Step`]s. The graph is written in order: a step comes
 //! after the one before it, or after those that it names, which stand above it; so there is no circle to look for.
 
+mod admit;
 mod effect;
 mod step;
 mod template;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+pub(super) use admit::admit;
 pub use effect::{Effect, EffectKind};
 pub use step::{Action, Awaited, Case, Edge, MAX_ITEMS, OF_FLOWS, Step, Suspend, Timer};
 pub use template::Template;
@@ -30,6 +32,8 @@ use crate::{
 
 /// Most steps of a behaviour.
 const MAX_STEPS: usize = 64;
+/// Most rows that a `query` is told.
+const MAX_ROWS: u64 = 1000;
 const PROFILE_KEY: &str = "profile";
 
 /// A behaviour.

@@ -28,6 +28,7 @@ const MAX_EDGES: usize = 16;
 /// Longest that a timer waits from when it is set.
 const LONGEST: SignedDuration = SignedDuration::from_hours(10 * 366 * 24);
 const KINDS: [&str; 4] = ["effect", "branch", "each", "suspend"];
+const CONTINUE: &str = "continueOnError";
 
 /// A step: what happens, and after which others.
 #[derive(Debug, Clone)]
@@ -37,6 +38,9 @@ pub struct Step {
     /// taken; where none was, it is passed over.
     pub after: Vec<Edge>,
     pub action: Action,
+    /// Of an effect: once it fails and is not tried again by itself, the step, or the item that it was at, is done all the same,
+    /// with `{"error": "<cause>"}` as its value.
+    pub continue_on_error: bool,
 }
 
 /// Where an edge comes from.
@@ -99,12 +103,6 @@ pub enum Timer {
 }
 
 impl Step {
-    /// Whether it waits for something outside of the flow.
-    #[must_use]
-    pub fn is_durable(&self) -> bool {
-        matches!(self.action, Action::Suspend(_))
-    }
-
     /// The effect that it has, once or for each item.
     #[must_use]
     pub fn effect(&self) -> Option<&Effect> {
@@ -135,7 +133,9 @@ fn step(path: &str, value: &Value, above: &[Step]) -> Result<Step, DefinitionErr
     let object = value
         .as_object()
         .ok_or_else(|| DefinitionError::new(path, "is no object"))?;
-    let known = ["id", "after", "with", KINDS[0], KINDS[1], KINDS[2], KINDS[3]];
+    let known = [
+        "id", "after", "with", CONTINUE, KINDS[0], KINDS[1], KINDS[2], KINDS[3],
+    ];
     let members = Members::of(path, object, &known)?;
     let id = members.name("id")?.to_owned();
     if above.iter().any(|step| step.id == id) {
@@ -157,10 +157,17 @@ fn step(path: &str, value: &Value, above: &[Step]) -> Result<Step, DefinitionErr
         }
     };
     let has_effect = matches!(action, Action::Effect(_) | Action::Each(..));
-    if members.has("with") && !has_effect {
-        return Err(members.error("with", "belongs to an `effect`"));
+    for key in ["with", CONTINUE] {
+        if members.has(key) && !has_effect {
+            return Err(members.error(key, "belongs to an `effect`"));
+        }
     }
-    Ok(Step { id, after, action })
+    Ok(Step {
+        id,
+        after,
+        action,
+        continue_on_error: members.flag(CONTINUE)?.unwrap_or_default(),
+    })
 }
 
 fn after(members: &Members<'_>, above: &[Step]) -> Result<Vec<Edge>, DefinitionError> {

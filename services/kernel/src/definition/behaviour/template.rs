@@ -48,6 +48,45 @@ impl Template {
         read(path, value, &scope, budget, MAX_DEPTH)
     }
 
+    /// The text that it is, whatever happens; none: another value, or an expression.
+    #[must_use]
+    pub fn literal_text(&self) -> Option<&str> {
+        match self {
+            Self::Literal(Value::String(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A member of the object that it is.
+    #[must_use]
+    pub fn member(&self, key: &str) -> Option<&Self> {
+        match self {
+            Self::Object(members) => members
+                .iter()
+                .find(|(name, _)| name == key)
+                .map(|(_, value)| value),
+            _ => None,
+        }
+    }
+
+    /// Its expressions, each with the path that leads there from a path.
+    pub(super) fn expressions<'t>(&'t self, path: String, found: &mut Vec<(String, &'t Program)>) {
+        match self {
+            Self::Literal(_) => {}
+            Self::Expression(program) => found.push((path, program)),
+            Self::List(items) => {
+                for (place, item) in items.iter().enumerate() {
+                    item.expressions(format!("{path}[{place}]"), found);
+                }
+            }
+            Self::Object(members) => {
+                for (key, value) in members {
+                    value.expressions(format!("{path}.{key}"), found);
+                }
+            }
+        }
+    }
+
     /// The value. `bindings` are those of the variables in their order; each expression has a budget of its own. A member or
     /// an element whose value is null stays, as null.
     ///
@@ -67,6 +106,18 @@ impl Template {
                 Value::Object(members.collect::<Result<Map<_, _>, Failure>>()?)
             }
         })
+    }
+}
+
+impl Template {
+    /// The key that is not there where [`Self::evaluate`] fails for want of one, if it is one alone.
+    pub fn missing_key<'v, B: Into<Binding<'v>> + Copy>(&'v self, bindings: &[B]) -> Option<String> {
+        match self {
+            Self::Literal(_) => None,
+            Self::Expression(program) => program.missing_key(bindings, MAX_BOUND),
+            Self::List(items) => items.iter().find_map(|item| item.missing_key(bindings)),
+            Self::Object(members) => members.iter().find_map(|(_, value)| value.missing_key(bindings)),
+        }
     }
 }
 
@@ -94,7 +145,7 @@ fn read(
             Some(source) => {
                 budget.expressions -= 1;
                 let program = Program::compile(source, scope);
-                Template::Expression(program.map_err(|error| DefinitionError::new(path, error.to_string()))?)
+                Template::Expression(program.map_err(|error| DefinitionError::new(path, error.told(source)))?)
             }
         },
         Value::Array(items) => {

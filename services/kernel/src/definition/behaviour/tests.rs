@@ -56,7 +56,7 @@ fn a_step_comes_after_the_one_before_or_those_that_it_names() {
         vec![],
     ];
     assert_eq!(after, expected);
-    assert!(record.step("hold").unwrap().is_durable());
+    assert!(matches!(record.step("hold").unwrap().action, Action::Suspend(_)));
     assert_eq!(BehaviourRecord::parse(record.canonical()).unwrap(), record);
 }
 
@@ -84,7 +84,7 @@ fn what_is_wrong_is_named_by_its_key() {
         ),
         (
             json!([{"id": "a", "effect": "notify", "with": {"text": "=item"}}]),
-            "`steps[0].with.text` column 1: unknown_variable",
+            "`steps[0].with.text` column 1: unknown_variable: item",
         ),
         (
             json!([{"id": "a", "effect": "emit", "with": {"activity": {"to": ["a", "=1 +"]}}}]),
@@ -92,7 +92,7 @@ fn what_is_wrong_is_named_by_its_key() {
         ),
         (
             json!([{"id": "a", "effect": "put", "with": {"key": "=current", "value": "=current"}}]),
-            "`steps[0].with.key` column 1: unknown_variable",
+            "`steps[0].with.key` column 1: unknown_variable: current",
         ),
         (
             json!([{"id": "a", "branch": []}]),
@@ -125,6 +125,14 @@ fn what_is_wrong_is_named_by_its_key() {
         (
             json!([{"id": "b", "with": {}, "suspend": {"timer": "PT1S"}}]),
             "`steps[0].with` belongs to an `effect`",
+        ),
+        (
+            json!([{"id": "b", "continueOnError": true, "suspend": {"timer": "PT1S"}}]),
+            "`steps[0].continueOnError` belongs to an `effect`",
+        ),
+        (
+            json!([{"id": "b", "continueOnError": "yes", "effect": "notify", "with": {"text": "x"}}]),
+            "`steps[0].continueOnError` is neither true nor false",
         ),
     ];
     for (steps, problem) in cases {
@@ -159,5 +167,106 @@ fn a_template_is_bounded() {
     ] {
         let found = wrong(json!([{"id": "a", "effect": "emit", "with": {"activity": activity}}]));
         assert!(found.contains(problem), "{found}");
+    }
+}
+
+#[test]
+fn a_new_behaviour_says_nothing_that_cannot_come_true_and_one_that_is_there_is_read_all_the_same() {
+    let effect = |kind: &str, with: Value| json!([{"id": "a", "effect": kind, "with": with}]);
+    let suspend = |with: Value| json!([{"id": "a", "suspend": with}]);
+    let cases = [
+        (
+            effect("notify", json!({"text": "=steps.a"})),
+            "`steps[0].with.text` names `steps.a`, which is not sure to be done by then",
+        ),
+        (
+            effect(
+                "put",
+                json!({"key": "k", "value": {"x": ["=has(steps.b) ? 1 : 2"]}}),
+            ),
+            "`steps[0].with.value.x[0]` names `steps.b`, and there is no such step",
+        ),
+        (
+            json!([notify(), {"id": "b", "after": [], "suspend": {"timer": "=steps.tell"}}]),
+            "`steps[1].suspend.timer` names `steps.tell`, which is not sure",
+        ),
+        (
+            json!([{"id": "b", "branch": [{"case": "x", "when": "steps.later"}]}, notify()]),
+            "`steps[0].branch[0].when` names `steps.later`, and there is no such step",
+        ),
+        (
+            effect("query", json!({"view": "tags", "limit": 1001})),
+            "`steps[0].with.limit` is none of 1 to 1000",
+        ),
+        (
+            effect("query", json!({"view": "tags", "limit": "five"})),
+            "`steps[0].with.limit` is none of 1 to 1000",
+        ),
+        (
+            effect("query", json!({"view": "tags", "key": "a", "prefix": "b"})),
+            "`steps[0].with.prefix` does not go with `key`",
+        ),
+        (
+            effect("webhook", json!({"url": "127.0.0.1/hook", "body": 1})),
+            "`steps[0].with.url` is no URL of a web server",
+        ),
+        (
+            effect("webhook", json!({"url": "ftp://127.0.0.1/hook", "body": 1})),
+            "`steps[0].with.url` is no URL of a web server",
+        ),
+        (
+            effect("mail", json!({"to": "bob", "subject": "a", "text": "b"})),
+            "`steps[0].with.to` is no mailbox",
+        ),
+        (
+            effect("emit", json!({"activity": {"object": "x"}})),
+            "`steps[0].with.activity.type` is missing",
+        ),
+        (
+            effect("emit", json!({"activity": "x"})),
+            "`steps[0].with.activity` is no object",
+        ),
+        (
+            suspend(json!({"timer": "3s"})),
+            "`steps[0].suspend.timer` is no duration of ISO 8601",
+        ),
+        (
+            suspend(
+                json!({"activity": {"verbs": ["Create"], "when": "'x'", "key": "activity.id", "equals": "activity.id"}}),
+            ),
+            "`steps[0].suspend.activity.when` is neither true nor false",
+        ),
+        (
+            json!([{"id": "b", "branch": [{"case": "x", "when": "size(activity)"}]}]),
+            "`steps[0].branch[0].when` is neither true nor false",
+        ),
+    ];
+    for (steps, expected) in cases {
+        let problem = wrong(steps.clone());
+        assert!(problem.starts_with(expected), "{problem}");
+        let mut record = json!({"name": "a", "on": {"verbs": ["Create"]}, "profile": PROFILE});
+        record["steps"] = steps;
+        let stored = crate::canonical::to_vec(&record).unwrap();
+        BehaviourRecord::parse(&stored).unwrap_or_else(|error| panic!("{record}: {error}"));
+    }
+    let when = json!({"name": "a", "on": {"verbs": ["Create"]}, "when": "'x'", "steps": []});
+    let problem = of(when).unwrap_err().to_string();
+    assert_eq!(
+        problem,
+        "`when` is neither true nor false, whatever it is asked of"
+    );
+    for sound in [
+        effect(
+            "mail",
+            json!({"to": "Bob <bob@example.org>", "subject": "a", "text": "b"}),
+        ),
+        effect(
+            "query",
+            json!({"view": "tags", "key": "a", "limit": "=activity.n"}),
+        ),
+        effect("emit", json!({"activity": "=activity.object"})),
+        suspend(json!({"timer": "PT1.5S"})),
+    ] {
+        read(sound).unwrap();
     }
 }

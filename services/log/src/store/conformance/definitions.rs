@@ -25,7 +25,7 @@ async fn define_as(log: &Log, actor: &str, verb: &str, record: Value) -> Answer<
 }
 
 /// What was published, as it was sealed.
-async fn sealed(log: &Log, outcome: publish_response::Outcome) -> (Entry, Value) {
+pub(super) async fn sealed(log: &Log, outcome: publish_response::Outcome) -> (Entry, Value) {
     let publish_response::Outcome::Appended(placed) = outcome else {
         panic!("{outcome:?}")
     };

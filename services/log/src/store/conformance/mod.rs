@@ -22,6 +22,7 @@ mod peer_types;
 mod random;
 pub(crate) mod sealing;
 mod subscriptions;
+mod terms;
 mod unique;
 
 /// A place that outlives the stores that are opened on it.
@@ -117,6 +118,9 @@ macro_rules! conformance {
                 a_peers_type_counts_once_it_is_kept, a_type_of_ours_stands_on_a_peers,
                 who_keeps_and_evicts_is_told_by_role, what_is_no_type_is_not_kept,
                 every_type_that_was_ever_defined_is_found, few_bytes_make_nobody_read_many, what_is_missing_is_told_with_what_stands_behind;
+            terms: what_is_sealed_has_the_terms_of_its_verb_and_types, the_first_meaning_of_a_term_counts,
+                a_type_declares_no_term_otherwise_than_what_it_stands_on,
+                what_an_object_leaves_out_is_derived_for_our_own_alone;
             unique: a_slug_is_derived_kept_and_given_up, a_text_that_another_object_has_is_refused_by_its_field,
                 of_many_who_ask_for_one_text_each_gets_its_own, the_same_draft_again_claims_nothing_more,
                 who_may_not_change_an_object_claims_nothing_for_it, a_type_that_becomes_unique_is_so_at_once;
