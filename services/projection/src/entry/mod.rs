@@ -134,6 +134,7 @@ fn about(position: u64, stream: &Stream, at: Timestamp, activity: &Activity, def
         "stream": stream,
         "at": at.to_string(),
         "public": activity.is_public(),
+        "actor": activity.actor(),
         "object": activity.object_id(),
         "owns": activity.object_id().is_some_and(of),
         "defines": defines.then(|| defined(activity)).flatten(),
@@ -150,7 +151,17 @@ fn defined(activity: &Activity) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{entry, note};
+    use crate::testing::{ALICE, complete, entry, note};
+
+    #[test]
+    fn an_actor_is_its_id_however_it_is_said() {
+        for actor in [json!(ALICE), json!({"id": ALICE, "name": "x".repeat(70_000)})] {
+            let said = json!({"type": "Join", "actor": actor, "object": "https://blog.example/objects/gig"});
+            let entry = entry(1, &format!("outbox/{ALICE}"), &complete(ALICE, said));
+            let parsed = Parsed::parse(entry).unwrap();
+            assert_eq!(parsed.entry.about["actor"], ALICE);
+        }
+    }
 
     #[test]
     fn what_the_log_would_not_admit_is_unreadable_and_says_why() {

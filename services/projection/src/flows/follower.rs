@@ -6,11 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use fedsx_kernel::{
-    flow::{By, Event, Stand, Transition},
-    stream::Stream,
-};
-use serde_json::json;
+use fedsx_kernel::{flow::Transition, stream::Stream};
 
 use super::{
     ByFlow, Engine, FlowError,
@@ -24,19 +20,17 @@ use crate::{
     entry::Entry,
     react::{ReactError, Reacted, Reaction},
     source::Interest,
-    store::flows::{AwaitedKey, FlowRow, Holder},
+    store::flows::{FlowRow, Holder},
 };
 
 /// The name of the reaction.
 pub(crate) const NAME: &str = "reaction/flows";
-/// How often a flow is tried to let go on that others move.
-const TRIES: u32 = 100;
 
 /// Starts flows, and keeps to how they go.
 #[derive(Debug)]
 pub(crate) struct Follower {
-    engine: Engine,
-    in_effect: InEffect,
+    pub(super) engine: Engine,
+    pub(super) in_effect: InEffect,
     verbs: Verbs,
 }
 
@@ -48,7 +42,7 @@ impl Reaction for Follower {
 
     async fn begin(&mut self, _after: u64) -> Result<(), ReactError> {
         for kept in self.engine.store.behaviours().await? {
-            if let Some(record) = self.engine.shelf.keep(&kept) {
+            if let Some(record) = self.engine.records.keep(&kept) {
                 self.verbs.listen(&record);
                 self.in_effect.add(kept.position, record);
             }
@@ -90,7 +84,7 @@ impl Follower {
                 .store
                 .keep_behaviours(std::slice::from_ref(&kept))
                 .await?;
-            let Some(record) = self.engine.shelf.keep(&kept) else {
+            let Some(record) = self.engine.records.keep(&kept) else {
                 continue;
             };
             let more = self.verbs.listen(&record);
@@ -108,7 +102,7 @@ impl Follower {
         let (moved, said): (Vec<&Entry>, Vec<&Entry>) = entries
             .iter()
             .partition(|entry| matches!(entry.stream, Stream::Flow(_)));
-        let moved = self.keep(&moved).await?;
+        let moved = self.keep(&moved).await? | self.look_back(&moved).await?;
         let resumed = self.resume(&said).await?;
         let started = self.start(&said).await?;
         Ok(moved | resumed | started)
@@ -129,7 +123,7 @@ impl Follower {
         };
         by_flow.retain(|id, entries| {
             let known = stored.get(*id).copied().unwrap_or_default();
-            let known = known.max(self.engine.desk.version(id));
+            let known = known.max(self.engine.behind.version(id));
             entries.retain(|entry| entry.version > known);
             !entries.is_empty()
         });
@@ -150,7 +144,7 @@ impl Follower {
                 Ok(Some(row)) => kept.push(row),
                 Ok(None) => {}
                 // What cannot be read stands for itself; the others go on.
-                Err(error @ (FlowError::NoBehaviour(_) | FlowError::Unreadable { .. })) => {
+                Err(error) if error.is_of_the_flow() => {
                     tracing::warn!(flow = id, %error, "a flow is passed over");
                 }
                 Err(error) => return Err(error),
@@ -176,7 +170,7 @@ impl Follower {
         }
         let mut told = match &row {
             Some(row) => Some(Told {
-                behaviour: self.engine.shelf.record(&row.behaviour).await?,
+                behaviour: self.engine.records.record(&row.behaviour).await?,
                 trigger: row.position,
                 flow: row::state(row)?,
                 version: row.version,
@@ -187,14 +181,14 @@ impl Follower {
             None => None,
         };
         for entry in entries {
-            let Ok(transition) = Transition::of(&entry.activity) else {
-                tracing::warn!(position = entry.position, "an entry of a flow cannot be read");
-                continue;
-            };
+            let transition = Transition::of(&entry.activity).map_err(|error| FlowError::Unreadable {
+                flow: id.to_owned(),
+                problem: format!("its entry at {}: {error}", entry.position),
+            })?;
             let mut now = match told {
                 Some(told) => told,
                 None => {
-                    let record = self.engine.shelf.record(transition.behaviour.as_str()).await?;
+                    let record = self.engine.records.record(transition.behaviour.as_str()).await?;
                     Told::new(record, &transition)
                 }
             };
@@ -207,64 +201,6 @@ impl Follower {
             None => self.engine.trigger(told.trigger, id).await?,
         };
         Ok(Some(told.into_run(&self.engine, id, trigger).row()))
-    }
-
-    /// Lets flows go on that wait for one of these activities.
-    async fn resume(&self, entries: &[&Entry]) -> Result<bool, FlowError> {
-        let mut resumed = false;
-        for entry in entries {
-            let records = self.in_effect.all();
-            let keys: Vec<AwaitedKey> = records.flat_map(|record| trigger::keys(record, entry)).collect();
-            if keys.is_empty() {
-                continue;
-            }
-            // What waits since a moment ago may be on the way to the store.
-            self.engine.desk.flush().await;
-            for (key, row) in self.engine.store.waiting(&keys).await? {
-                if row.last_position < entry.position {
-                    self.resume_one(&key.step.step, &row, entry).await?;
-                    resumed = true;
-                }
-            }
-        }
-        Ok(resumed)
-    }
-
-    async fn resume_one(&self, step: &str, row: &FlowRow, entry: &Entry) -> Result<(), FlowError> {
-        let mut run = Run::of(&self.engine, row).await?;
-        for _ in 0..TRIES {
-            let waits = run
-                .state(step)
-                .is_some_and(|state| matches!(&state.stand, Stand::Waiting(wait) if wait.key.is_some()));
-            if !waits || run.last_position >= entry.position {
-                return Ok(());
-            }
-            let activity = &entry.activity;
-            run.happens(Event::Resumed {
-                step: step.to_owned(),
-                by: By::Activity,
-                value: json!({
-                    "by": "activity",
-                    "id": activity.id(),
-                    "cid": activity.cid(),
-                    "type": activity.verb(),
-                    "actor": activity.actor(),
-                    "object": activity.object_id(),
-                }),
-            });
-            if self.engine.writer.write(&mut run).await? == Written::Yes {
-                return self.engine.hand_over(vec![run]).await;
-            }
-            match self.engine.refold(&run.id).await? {
-                Some(now) => run = now,
-                None => return Ok(()),
-            }
-        }
-        tracing::warn!(
-            flow = row.id,
-            "a flow that an activity would let go on is moved by others all the time"
-        );
-        Ok(())
     }
 
     /// Starts flows, each once, however often its activity is read.

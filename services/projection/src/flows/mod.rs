@@ -3,13 +3,13 @@
 //! An activity goes through
 //!
 //! * [`follower`]: a reaction, one process at a time. It hears of what behaviours are about, starts the flows (`trigger`), lets those
-//!   go on that wait for an activity, and keeps how flows stand where others have moved them;
-//! * [`run`]: a flow in memory. What needs nothing from outside (branches, waits, checks, notifications) is decided there,
-//!   so that a flow of nothing else is one entry;
+//!   go on that wait for an activity (`resume`), and keeps how flows stand where others have moved them;
+//! * [`run`]: a flow in memory. What needs nothing from outside (branches, waits, checks, notifications) is decided there
+//!   (`think`), so that a flow of nothing else is one entry;
 //! * [`commit`]: its transition, appended at the version that it was decided at;
 //! * [`workers`]: in every process, what takes time: they do [`effects`], each between two transitions, and pick up flows that
 //!   are due;
-//! * [`desk`]: how it stands then, written to the [`FlowStore`](crate::store::flows::FlowStore) many at a time.
+//! * [`write_behind`]: how it stands then, written to the [`FlowStore`](crate::store::flows::FlowStore) many at a time.
 //!
 //! The log alone says what a flow is ([`refold`]); the store only finds it again. So whoever is killed loses nothing: a flow that
 //! was under way is claimed by another when its claim expires, and goes on from its last entry.
@@ -34,34 +34,35 @@ use crate::{
 
 pub(crate) mod authority;
 pub(crate) mod commit;
-pub(crate) mod desk;
 pub(crate) mod effects;
 pub(crate) mod follower;
 mod locks;
 pub mod mail;
 mod moves;
+pub(crate) mod queue;
+mod records;
 pub(crate) mod refold;
+mod resume;
 mod retention;
 mod row;
 pub(crate) mod run;
 pub(crate) mod service;
-mod shelf;
 mod shown;
-#[cfg(test)]
-mod tests;
+mod think;
 mod trigger;
 mod types;
 pub(crate) mod workers;
+pub(crate) mod write_behind;
 
 use commit::Writer;
-use desk::Desk;
 use follower::Follower;
 use locks::Locks;
 use mail::Mailer;
+use queue::Queue;
+use records::Records;
 use service::FlowService;
-use shelf::Shelf;
 use types::Types;
-use workers::Queue;
+use write_behind::WriteBehind;
 
 /// What flows of this process are run with. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -77,10 +78,10 @@ pub(crate) struct Engine {
     /// The effects that are done here.
     pub(crate) kinds: Arc<[EffectKind]>,
     pub(crate) mailer: Option<Mailer>,
-    pub(crate) shelf: Shelf,
+    pub(crate) records: Records,
     pub(crate) types: Types,
     pub(crate) writer: Writer,
-    pub(crate) desk: Desk,
+    pub(crate) behind: WriteBehind,
     pub(crate) queue: Queue,
     pub(crate) locks: Locks,
     pub(crate) stop: CancellationToken,
@@ -106,8 +107,8 @@ pub(crate) async fn start(
     if let Err(error) = store.release_flows(&owner, None).await {
         tracing::debug!(%error, "claims of before are left to expire");
     }
-    let (desk, clerk) = desk::desk(store.clone(), owner.clone());
-    let (queue, runs) = workers::queue();
+    let (behind, writes) = write_behind::write_behind(store.clone(), owner.clone());
+    let (queue, runs) = queue::queue();
     let can = |kind: &EffectKind| *kind != EffectKind::Mail || settings.mailer.is_some();
     let engine = Engine {
         serving,
@@ -116,7 +117,7 @@ pub(crate) async fn start(
         term: settings.flow_term,
         kinds: settings.effects.iter().copied().filter(can).collect(),
         mailer: settings.mailer.clone(),
-        shelf: Shelf::new(store.clone()),
+        records: Records::new(store.clone()),
         types: Types::new(source.clone()),
         writer: Writer {
             client: source.client.clone(),
@@ -124,7 +125,7 @@ pub(crate) async fn start(
             clock: context.clock.clone(),
             measures: measures.clone(),
         },
-        desk,
+        behind,
         queue,
         locks: Locks::default(),
         stop: context.shutdown.token(),
@@ -145,7 +146,7 @@ pub(crate) async fn start(
     context.shutdown.spawn(following.run(stop()));
     // What the workers leave last is written, too.
     let done = CancellationToken::new();
-    context.shutdown.spawn(clerk.run(done.clone()));
+    context.shutdown.spawn(writes.run(done.clone()));
     context.shutdown.spawn(workers::run(engine.clone(), runs, done));
     context.shutdown.spawn(retention::run(
         store,
@@ -170,6 +171,13 @@ pub(crate) enum FlowError {
     NoBehaviour(String),
     #[error("the flow {flow} cannot be read: {problem}")]
     Unreadable { flow: String, problem: String },
+}
+
+impl FlowError {
+    /// Whether one flow alone cannot go on, as far as this process can tell.
+    pub(crate) fn is_of_the_flow(&self) -> bool {
+        matches!(self, Self::NoBehaviour(_) | Self::Unreadable { .. })
+    }
 }
 
 impl From<FlowError> for ReactError {

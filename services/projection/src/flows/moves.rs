@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use fedsx_kernel::flow::{By, Event, Misfit, Stand};
+use fedsx_kernel::{
+    flow::{By, Event, Misfit, Stand},
+    stream::Stream,
+};
 use fedsx_runtime::code::{Code, Refusal};
 use serde_json::{Value, json};
 
@@ -76,7 +79,7 @@ impl Engine {
             .await
             .map_err(|error| refuse(error.into()))?
         {
-            if let Some(record) = self.shelf.keep(&kept) {
+            if let Some(record) = self.records.keep(&kept) {
                 in_effect.add(kept.position, record);
             }
         }
@@ -89,9 +92,22 @@ impl Engine {
             );
             return Err(Refusal::new(Code::NotFound, detail));
         };
+        if record.steps().is_empty() {
+            let detail = format!("the behaviour {behaviour:?} is switched off: it has no steps");
+            return Err(Refusal::new(Code::FlowState, detail));
+        }
         let entry = self.entry_of(activity).await.map_err(refuse)?;
         let entry = entry
             .ok_or_else(|| Refusal::new(Code::NotFound, format!("the log has no activity {activity:?}")))?;
+        if !matches!(entry.stream, Stream::Outbox(_) | Stream::Inbox(_)) {
+            let detail = format!(
+                "position {} is no activity of an actor, but a {} in the stream {}: flows start on what actors say",
+                entry.position,
+                entry.activity.verb(),
+                entry.stream
+            );
+            return Err(Refusal::new(Code::FlowState, detail));
+        }
         let run = Run::new(self, Arc::clone(record), entry);
         let id = run.id.clone();
         let existed = self.refold(&id).await.map_err(refuse)?.is_some();

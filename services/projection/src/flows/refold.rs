@@ -72,7 +72,7 @@ impl Engine {
             let mut now = match told {
                 Some(told) => told,
                 None => Told::new(
-                    self.shelf.record(transition.behaviour.as_str()).await?,
+                    self.records.record(transition.behaviour.as_str()).await?,
                     &transition,
                 ),
             };
@@ -109,7 +109,13 @@ impl Engine {
                 let activity = Activity::parse(&entry.body).ok();
                 match activity.and_then(|activity| Transition::of(&activity).ok()) {
                     Some(transition) => all.push((entry.version, entry.position, transition)),
-                    None => tracing::warn!(position = entry.position, "an entry of a flow cannot be read"),
+                    // A later version has moved it; this one does not know how it stands.
+                    None => {
+                        return Err(FlowError::Unreadable {
+                            flow: id.to_owned(),
+                            problem: format!("its entry at {} is none of this version's", entry.position),
+                        });
+                    }
                 }
             }
         }
@@ -160,6 +166,6 @@ impl Engine {
     }
 }
 
-fn parse(entry: v1::Entry) -> Result<Entry, crate::entry::Unreadable> {
+pub(super) fn parse(entry: v1::Entry) -> Result<Entry, crate::entry::Unreadable> {
     Ok(Parsed::parse(entry)?.resolve(None))
 }

@@ -1,11 +1,14 @@
 //! A flow as the store keeps it.
 
+use std::sync::Arc;
+
 use fedsx_kernel::{
     definition::{Action, Step},
     flow::{Flow, Next, Stand, Status},
 };
 
 use super::{Engine, FlowError, run::Run};
+use crate::entry::Entry;
 use crate::store::flows::FlowRow;
 
 impl Run {
@@ -49,9 +52,16 @@ impl Run {
     }
 
     /// A flow as it was kept, with the activity that started it.
-    pub(crate) async fn of(engine: &Engine, row: &FlowRow) -> Result<Self, FlowError> {
-        let behaviour = engine.shelf.record(&row.behaviour).await?;
-        let trigger = engine.trigger(row.position, &row.id).await?;
+    pub(crate) async fn of(
+        engine: &Engine,
+        row: &FlowRow,
+        trigger: Option<&Arc<Entry>>,
+    ) -> Result<Self, FlowError> {
+        let behaviour = engine.records.record(&row.behaviour).await?;
+        let trigger = trigger.cloned().ok_or_else(|| FlowError::Unreadable {
+            flow: row.id.clone(),
+            problem: format!("its activity at {} is not there", row.position),
+        })?;
         let flow = state(row)?;
         let at = (row.version, row.last_position, row.started_at, row.moved_at);
         Ok(Self::at(engine, row.id.clone(), behaviour, trigger, flow, at))

@@ -3,22 +3,35 @@
 use std::sync::Arc;
 
 use fedsx_kernel::{
-    definition::{Action, BehaviourRecord, EffectKind},
-    flow::{self, Around, By, Event, Flow, Next, StepState},
+    definition::{BehaviourRecord, EffectKind},
+    flow::{self, Around, Event, Flow, Next, StepState},
 };
 use fedsx_proto::v1::KvChange;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{Engine, effects::NotDone};
+use super::Engine;
 use crate::entry::Entry;
 
-/// Once so much is to be recorded, it is. Bytes of JSON: an entry takes a MiB.
-const LARGE: usize = 256 << 10;
-/// The same in events: no more than a view can make rows of, of one entry.
-const MANY: usize = crate::views::declared::MAX_KEYS;
 /// When a failed effect is tried again; after the last, an operator has to say so. Seconds.
 const LADDER: [i64; 5] = [5, 30, 120, 600, 3600];
+
+/// An effect failed.
+#[derive(Debug, Clone)]
+pub(super) struct NotDone {
+    pub(super) cause: String,
+    /// Whether it is tried again by itself.
+    pub(super) passes: bool,
+}
+
+impl NotDone {
+    pub(super) fn wrong(cause: impl Into<String>) -> Self {
+        Self {
+            cause: cause.into(),
+            passes: false,
+        }
+    }
+}
 
 /// A flow that is worked on.
 #[derive(Debug)]
@@ -34,7 +47,7 @@ pub(crate) struct Run {
     /// What has happened since.
     pub(crate) pending: Vec<Event>,
     /// Bytes of that.
-    weight: usize,
+    pub(super) weight: usize,
     /// What the domain's state changes with it.
     pub(crate) kv: Vec<KvChange>,
     pub(crate) version: u64,
@@ -43,17 +56,6 @@ pub(crate) struct Run {
     pub(crate) moved_at: Timestamp,
     /// What expressions may name of it.
     about: Value,
-}
-
-/// What a flow needs to go on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Needs {
-    /// Nothing: it is over, or waits.
-    Rest,
-    /// This effect at this step, which takes something from outside.
-    Effect(EffectKind, String),
-    /// Enough has happened to be recorded.
-    Record,
 }
 
 impl Run {
@@ -150,47 +152,6 @@ impl Run {
             cause: cause.chars().take(500).collect(),
             retry_at: wait.and_then(|wait| now.checked_add(wait).ok()),
         });
-    }
-
-    /// Goes on as far as nothing is needed from outside.
-    pub(crate) fn think(&mut self, engine: &Engine) -> Needs {
-        loop {
-            if self.weight > LARGE || self.pending.len() >= MANY {
-                return Needs::Record;
-            }
-            let now = engine.clock.now();
-            let behaviour = self.behaviour.clone();
-            let step = match self.flow.next(behaviour.steps(), now) {
-                Next::Rest => return Needs::Rest,
-                Next::Elapsed(step) => {
-                    self.happens(Event::Resumed {
-                        step: step.id.clone(),
-                        by: By::Timer,
-                        value: json!({ "by": "timer" }),
-                    });
-                    continue;
-                }
-                Next::Run(step) => step,
-            };
-            let decided = self.around(&step.id).decide(step, self.state(&step.id), now);
-            match decided {
-                Ok(Some(event)) => self.happens(event),
-                Ok(None) => {
-                    let (Action::Effect(effect) | Action::Each(_, effect)) = &step.action else {
-                        return Needs::Rest;
-                    };
-                    if !engine.can(effect.kind) {
-                        return Needs::Effect(effect.kind, step.id.clone());
-                    }
-                    match super::effects::at_once(engine, self, step, effect) {
-                        Some(Ok(value)) => self.done(&step.id, effect.kind, value),
-                        Some(Err(failed)) => self.failed(&step.id, failed, now),
-                        None => return Needs::Effect(effect.kind, step.id.clone()),
-                    }
-                }
-                Err(error) => self.failed(&step.id, NotDone::wrong(error.to_string()), now),
-            }
-        }
     }
 
     /// The log takes nothing of what comes next: an operator has to see to it.

@@ -83,7 +83,7 @@ impl FlowService {
     /// A flow; a `brief` answer has no transitions and no values, and reads nothing of the log.
     pub(crate) async fn get(&self, id: &str, brief: bool) -> Result<GetFlowResponse, Refusal> {
         // What has just been recorded may be on the way to the store.
-        self.engine.desk.flush().await;
+        self.engine.behind.flush().await;
         let rows = self
             .engine
             .store
@@ -120,7 +120,7 @@ impl FlowService {
             .map_err(|error| error.refuse())?;
         let mut in_effect = InEffect::default();
         for kept in kept {
-            if let Some(record) = self.engine.shelf.keep(&kept) {
+            if let Some(record) = self.engine.records.keep(&kept) {
                 in_effect.add(kept.position, record);
             }
         }
@@ -194,7 +194,7 @@ impl FlowService {
     }
 
     async fn flow(&self, row: &FlowRow, able: &BTreeSet<String>, values: bool) -> Result<v1::Flow, Refusal> {
-        let record = match self.engine.shelf.record(&row.behaviour).await {
+        let record = match self.engine.records.record(&row.behaviour).await {
             Ok(record) => Some(record),
             // A later version's: what is kept of the flow can be shown.
             Err(FlowError::NoBehaviour(_)) => None,
@@ -219,7 +219,7 @@ impl FlowService {
             object: row.object.clone(),
             public: row.public,
             status: row.status.to_string(),
-            cause: row.cause.clone(),
+            cause: state.cancelled.clone().unwrap_or_else(|| row.cause.clone()),
             version: row.version,
             started_at_us: row.started_at.as_microsecond(),
             moved_at_us: row.moved_at.as_microsecond(),

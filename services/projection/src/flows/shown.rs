@@ -1,7 +1,7 @@
 //! How flows and behaviours are shown.
 
 use fedsx_kernel::{
-    definition::{Action, BehaviourRecord, Step},
+    definition::{Action, BehaviourRecord, Step, Suspend},
     flow::{Flow, Stand, Transition},
 };
 use fedsx_proto::v1::{Behaviour, FlowStep, FlowTransition};
@@ -32,6 +32,13 @@ pub(super) fn step(flow: &Flow, record: &BehaviourRecord, step: &Step, left: &mu
         Stand::Waiting(wait) => {
             shown.person = wait.person.clone().unwrap_or_default();
             shown.key = wait.key.clone().unwrap_or_default();
+            if let Action::Suspend(Suspend {
+                activity: Some(awaited),
+                ..
+            }) = &step.action
+            {
+                shown.verbs = awaited.verbs.clone();
+            }
             shown.until_us = wait.until.map_or(0, |until| until.as_microsecond());
             "waiting"
         }

@@ -86,7 +86,8 @@ impl InEffect {
 /// The behaviour that takes effect with an entry.
 pub(super) fn defined(entry: &Entry) -> Option<KeptBehaviour> {
     let defines = entry.about.get("defines").is_some_and(Value::is_string);
-    if !defines || entry.activity.verb() != Kind::Behaviour.verb() {
+    let ours = matches!(entry.stream, Stream::Outbox(_));
+    if !defines || !ours || entry.activity.verb() != Kind::Behaviour.verb() {
         return None;
     }
     let record = entry.activity.document().get("object")?.as_object()?;
@@ -114,9 +115,10 @@ pub(super) fn starts(record: &BehaviourRecord, entry: &Entry) -> bool {
 
 /// What the steps of a behaviour that wait for activities would be looked for by, were it for this entry.
 pub(super) fn keys(record: &BehaviourRecord, entry: &Entry) -> Vec<AwaitedKey> {
-    let steps = awaited(record).filter(|(_, awaited)| {
-        awaited.verbs.iter().any(|verb| verb == entry.activity.verb()) && holds(awaited.when.as_ref(), entry)
-    });
+    let verb = entry.activity.verb();
+    let steps = awaited(record)
+        .filter(|(_, awaited)| awaited.verbs.iter().any(|awaited| awaited == verb))
+        .filter(|(_, awaited)| holds(awaited.when.as_ref(), entry));
     let keys = steps.filter_map(|(step, awaited)| {
         match awaited.key.evaluate(&of_entry(entry), MAX_BOUND).value.ok()? {
             Value::String(key) if !key.is_empty() => Some(AwaitedKey {
@@ -130,6 +132,11 @@ pub(super) fn keys(record: &BehaviourRecord, entry: &Entry) -> Vec<AwaitedKey> {
         }
     });
     keys.collect()
+}
+
+/// Whether a step of a behaviour may wait for what this verb does.
+pub(super) fn awaits(record: &BehaviourRecord, verb: &str) -> bool {
+    awaited(record).any(|(_, awaited)| awaited.verbs.iter().any(|awaited| awaited == verb))
 }
 
 fn awaited(record: &BehaviourRecord) -> impl Iterator<Item = (&str, &Awaited)> {

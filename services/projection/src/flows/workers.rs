@@ -1,31 +1,20 @@
 //! Those who do what takes time: of the flows that this process has begun, and of those that are due and nobody's.
 
-use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
-use fedsx_kernel::definition::EffectKind;
 use tokio::{
-    sync::{Notify, mpsc},
+    sync::mpsc,
     task::JoinSet,
     time::{MissedTickBehavior, interval, sleep},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use super::{
-    Engine, FlowError,
-    commit::Written,
-    run::{Needs, Run},
-};
-use crate::store::flows::{Claim, FlowRow, Holder};
+use super::{Engine, FlowError, commit::Written, queue::Queue, run::Run, think::Needs};
+use crate::store::flows::{Claim, FlowRow};
 
 /// Flows that are worked on side by side.
 const ABREAST: usize = 64;
-/// Flows that may wait for a worker of this process; others are left to whoever has time.
-const ROOM: usize = 1000;
 /// How often what is due is looked for, where nobody says that something is.
 const TURN: Duration = Duration::from_secs(1);
 /// How long is waited when the log or the store is away.
@@ -33,98 +22,7 @@ const AWAY: Duration = Duration::from_secs(1);
 /// How often a flow is begun anew whose state somebody else has changed meanwhile.
 const TRIES: u32 = 100;
 
-/// The way to the workers. Cheap to clone.
-#[derive(Debug, Clone)]
-pub(crate) struct Queue {
-    runs: mpsc::Sender<Run>,
-    due: Arc<Notify>,
-    /// The flows that this process works on, or is about to.
-    held: Arc<Mutex<HashSet<String>>>,
-}
-
-pub(crate) fn queue() -> (Queue, mpsc::Receiver<Run>) {
-    let (runs, receiver) = mpsc::channel(ROOM);
-    let queue = Queue {
-        runs,
-        due: Arc::default(),
-        held: Arc::default(),
-    };
-    (queue, receiver)
-}
-
-impl Queue {
-    /// Something may be due.
-    pub(crate) fn poke(&self) {
-        self.due.notify_one();
-    }
-
-    fn hold(&self, flow: &str) -> bool {
-        self.held
-            .lock()
-            .is_ok_and(|mut held| held.insert(flow.to_owned()))
-    }
-
-    fn free(&self, flow: &str) {
-        if let Ok(mut held) = self.held.lock() {
-            held.remove(flow);
-        }
-    }
-
-    fn held(&self) -> Vec<String> {
-        let held = self.held.lock();
-        held.map(|held| held.iter().cloned().collect())
-            .unwrap_or_default()
-    }
-}
-
 impl Engine {
-    /// Has flows go on whose last transition was just written: by a worker of this process where it can and has room, else by
-    /// whoever claims them.
-    pub(super) async fn hand_over(&self, runs: Vec<Run>) -> Result<(), FlowError> {
-        if runs.iter().any(|run| self.desk.version(&run.id) > 0) {
-            // What is on the way would give back what is taken now.
-            self.desk.flush().await;
-        }
-        let (mut ours, mut others) = (Vec::new(), Vec::new());
-        let mut room = self.queue.runs.capacity();
-        for run in runs {
-            let row = run.row();
-            let can = EffectKind::parse(&row.needs).is_none_or(|kind| self.can(kind));
-            let runs = row.status == fedsx_kernel::flow::Status::Running;
-            if runs && can && room > 0 && self.queue.hold(&run.id) {
-                room -= 1;
-                ours.push((row, run));
-            } else {
-                others.push(row);
-            }
-        }
-        if !others.is_empty() {
-            self.store.put_flows(&others, Holder::Same).await?;
-        }
-        let (rows, runs): (Vec<FlowRow>, Vec<Run>) = ours.into_iter().unzip();
-        if !rows.is_empty() {
-            let put = self
-                .store
-                .put_flows(&rows, Holder::Takes(&self.owner, self.term))
-                .await;
-            if let Err(error) = put {
-                rows.iter().for_each(|row| self.queue.free(&row.id));
-                return Err(error.into());
-            }
-        }
-        for run in runs {
-            let id = run.id.clone();
-            if self.queue.runs.try_send(run).is_err() {
-                // Somebody was faster: it is claimed when the claim has expired.
-                self.queue.free(&id);
-            }
-        }
-        if !others.is_empty() {
-            self.queue.poke();
-        }
-        Ok(())
-    }
-
     /// Works on a flow until it is over, waits, or needs what is not done here.
     async fn work(&self, mut run: Run) -> Result<(), FlowError> {
         let mut tries = 0;
@@ -140,14 +38,17 @@ impl Engine {
                 Needs::Record => self.writer.write(&mut run).await?,
                 Needs::Rest | Needs::Effect(..) => match self.writer.write(&mut run).await? {
                     Written::Yes => {
-                        self.desk.leave(run.row()).await;
+                        self.behind.put(run.row()).await;
                         return Ok(());
                     }
                     other => other,
                 },
             };
             match written {
-                Written::Yes => continue,
+                Written::Yes => {
+                    tries = 0;
+                    continue;
+                }
                 // What others have made of it is what counts.
                 Written::Moved => {
                     if let Some(now) = self.refold(&run.id).await? {
@@ -160,7 +61,7 @@ impl Engine {
             if tries > TRIES {
                 run.stands("others change the same all the time".to_owned(), self.clock.now());
                 self.writer.write(&mut run).await?;
-                self.desk.leave(run.row()).await;
+                self.behind.put(run.row()).await;
                 return Ok(());
             }
         }
@@ -214,7 +115,7 @@ pub(crate) async fn run(engine: Engine, mut queue: mpsc::Receiver<Run>, done: Ca
         away = failed;
     }
     while at_work.join_next().await.is_some() {}
-    engine.desk.flush().await;
+    engine.behind.flush().await;
     let left = engine.store.release_flows(&engine.owner, None).await;
     let ended = engine.store.advertise(&engine.owner, &[], None).await;
     if let Err(error) = left.and(ended) {
@@ -239,29 +140,48 @@ async fn claim(engine: &Engine, kinds: &[&str], room: usize) -> Result<Vec<Run>,
     };
     let mut rows = engine.store.claim_flows(&claim).await?;
     rows.retain(|row| engine.queue.hold(&row.id));
+    match read(engine, &rows).await {
+        Ok(runs) => Ok(runs),
+        Err(error) => {
+            let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+            ids.iter().for_each(|id| engine.queue.free(id));
+            engine.store.release_flows(&engine.owner, Some(&ids)).await?;
+            Err(error)
+        }
+    }
+}
+
+async fn read(engine: &Engine, rows: &[FlowRow]) -> Result<Vec<Run>, FlowError> {
+    let positions: BTreeSet<u64> = rows.iter().map(|row| row.position).collect();
+    let triggers = engine.entries(&Vec::from_iter(positions)).await?;
     let mut runs = Vec::with_capacity(rows.len());
-    for row in &rows {
-        match Run::of(engine, row).await {
+    for row in rows {
+        match Run::of(engine, row, triggers.get(&row.position)).await {
             Ok(run) => runs.push(run),
             // Claimed until the term is over: it is not looked at all the time.
-            Err(error @ (FlowError::Unreadable { .. } | FlowError::NoBehaviour(_))) => {
+            Err(error) if error.is_of_the_flow() => {
                 engine.queue.free(&row.id);
                 tell(&error, false);
             }
-            Err(error) => {
-                let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
-                ids.iter().for_each(|id| engine.queue.free(id));
-                engine.store.release_flows(&engine.owner, Some(&ids)).await?;
-                return Err(error);
-            }
+            Err(error) => return Err(error),
         }
     }
     Ok(runs)
 }
 
+/// Frees a flow that is worked on, also where that panics.
+struct Working<'e>(&'e Queue, &'e str);
+
+impl Drop for Working<'_> {
+    fn drop(&mut self) {
+        self.0.free(self.1);
+    }
+}
+
 /// False: the log or the store was away.
 async fn one(engine: Engine, run: Run) -> bool {
     let id = run.id.clone();
+    let working = Working(&engine.queue, &id);
     let span = tracing::info_span!(
         "flow",
         "fedsx.flow" = id,
@@ -270,12 +190,15 @@ async fn one(engine: Engine, run: Run) -> bool {
     );
     fedsx_runtime::telemetry::continue_trace(&span, &run.trigger.traceparent);
     let worked = engine.work(run).instrument(span).await;
-    engine.queue.free(&id);
-    if let Err(error) = &worked {
-        tell(error, false);
-        let _ = engine.store.release_flows(&engine.owner, Some(&[&id])).await;
+    drop(working);
+    let Err(error) = &worked else { return true };
+    tell(error, false);
+    // Views that stand still, and what cannot be read, keep only their own flows waiting: until the term is over.
+    if error.is_of_the_flow() || matches!(error, FlowError::Views(_)) {
+        return true;
     }
-    worked.is_ok()
+    let _ = engine.store.release_flows(&engine.owner, Some(&[&id])).await;
+    false
 }
 
 fn tell(error: &FlowError, again: bool) {

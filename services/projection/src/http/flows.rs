@@ -9,7 +9,7 @@ use axum::{
     routing::{get, post},
 };
 use fedsx_kernel::json;
-use fedsx_proto::flows::{self, Cancel, MAX_BODY, PageAsked, Resume, Retry, Start};
+use fedsx_proto::flows::{self, Cancel, MAX_BODY, NothingAsked, PageAsked, Resume, Retry, Start};
 use fedsx_runtime::{code::Code, problem::Problem, token};
 use serde::de::DeserializeOwned;
 
@@ -61,11 +61,18 @@ async fn page(_: Reader, State(service): State<FlowService>, asked: Asked<PageAs
     Ok(Json(flows::page(&page.flows, &page.next, flows::flow)))
 }
 
-async fn one(_: Reader, State(service): State<FlowService>, Path(id): Path<String>) -> Answer {
+async fn one(
+    _: Reader,
+    State(service): State<FlowService>,
+    Path(id): Path<String>,
+    asked: Asked<NothingAsked>,
+) -> Answer {
+    sound(asked)?;
     Ok(Json(flows::whole(&service.get(&id, false).await?)))
 }
 
-async fn behaviours(_: Reader, State(service): State<FlowService>) -> Answer {
+async fn behaviours(_: Reader, State(service): State<FlowService>, asked: Asked<NothingAsked>) -> Answer {
+    sound(asked)?;
     Ok(Json(flows::behaviours(&service.behaviours().await?)))
 }
 

@@ -107,8 +107,9 @@ impl<R: Reaction> Runner<R> {
         self.hearing.stop();
         if let Some(lease) = lease {
             held.head = self.source.head(lease.position).await?;
-            self.hearing.start(lease.position);
+            // What it wants to hear of, it knows only then.
             self.reaction.begin(lease.position).await?;
+            self.hearing.start(lease.position);
             held.cursor = Some(Cursor::new(lease, held.head));
         }
         Ok(())

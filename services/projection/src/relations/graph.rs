@@ -8,9 +8,10 @@ use tokio::sync::{RwLock, RwLockReadGuard, mpsc, oneshot};
 
 use super::{
     edges::{self, Said},
-    index::Index,
+    index::{Ended, Index},
+    plan::Edge,
     plan::Plan,
-    saturation::{Edge, Saturation, Stopped},
+    saturation::{Saturation, Stopped},
 };
 use crate::store::{Reach, Row};
 
@@ -30,15 +31,6 @@ enum Command {
     Rows(Vec<Row>),
     /// Derive what follows. The rows that were given are all that have changed up to there.
     Settle(Reach, oneshot::Sender<Result<(), Ended>>),
-}
-
-/// The graph is of no further use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ended {
-    /// It would have more edges than it may.
-    TooMany,
-    /// Its thread has ended, by a fault.
-    Fault,
 }
 
 impl Graph {

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use fedsx_proto::v1;
 
-use super::{graph::Ended, names::Names, saturation::Edge};
+use super::{names::Names, plan::Edge};
 use crate::store::Reach;
 
 /// Which end of an edge is asked about.
@@ -54,6 +54,15 @@ pub struct Found {
 
 /// Relation, the end that is asked about, the other end by name. The value: whether it is derived.
 type Side = BTreeMap<(u32, u32, Arc<str>), bool>;
+
+/// The graph is of no further use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// It would have more edges than it may.
+    TooMany,
+    /// Its thread has ended, by a fault.
+    Fault,
+}
 
 /// Edges as of a position.
 #[derive(Debug, Default)]

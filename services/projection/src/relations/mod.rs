@@ -32,7 +32,8 @@ mod saturation;
 #[cfg(test)]
 mod tests;
 
-use graph::{Ended, Graph};
+use graph::Graph;
+use index::Ended;
 pub use index::{EdgeQuery, End, Found};
 
 /// Most edges of a graph, derived ones counted.

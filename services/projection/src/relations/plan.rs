@@ -4,7 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use fedsx_kernel::definition::{Derives, RelationRule};
 
-use super::{names::Names, saturation::Edge};
+use super::names::Names;
+
+/// Relation, from, to.
+pub(super) type Edge = (u32, u32, u32);
 
 /// What is derived from one edge, and from two that meet.
 ///

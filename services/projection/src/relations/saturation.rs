@@ -19,10 +19,8 @@ use timely::{
     worker::Worker,
 };
 
-use super::plan::{Plan, unless_steps};
+use super::plan::{Edge, Plan, unless_steps};
 
-/// Relation, from, to.
-pub(super) type Edge = (u32, u32, u32);
 type Differences = Rc<RefCell<Vec<(Edge, isize)>>>;
 
 /// It has ended without a result, and is of no further use.

@@ -7,10 +7,13 @@
 //! Work is claimed for a term, by the store's clock. A claim keeps two from doing the same at the same time; should it expire
 //! while its holder still works, the log's expected version tells the later one.
 //!
-//! Strangers choose the texts of activities, of any length; a database has bounds of its own. An `activity_id`, `actor` or
+//! Strangers choose the texts of activities, of any length; a database has bounds of its own. A `verb`, `activity_id`, `actor` or
 //! `object` with NUL is kept as an empty one, and looking for such a text finds nothing. Times are kept to the microsecond.
 
-use std::{collections::HashMap, fmt::Debug};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt::Debug,
+};
 
 use async_trait::async_trait;
 use fedsx_kernel::flow::Status;
@@ -32,8 +35,8 @@ pub trait FlowStore: Debug + Send + Sync + 'static {
 
     /// Writes flows, in one transaction, which ought to hold no more than some MiB of states. Each counts where its version is
     /// above the stored one, or nothing is stored; what it waits for is replaced with it. What becomes of its claim, `holder`
-    /// says, whether or not the flow counted.
-    async fn put_flows(&self, flows: &[FlowRow], holder: Holder<'_>) -> Result<()>;
+    /// says, whether or not the flow counted. Answers the ids of those that were [taken](Holder::Takes).
+    async fn put_flows(&self, flows: &[FlowRow], holder: Holder<'_>) -> Result<HashSet<String>>;
 
     /// The flows with these ids; those that are not kept are left out.
     async fn flows(&self, ids: &[&str]) -> Result<Vec<FlowRow>>;
@@ -51,9 +54,6 @@ pub trait FlowStore: Debug + Send + Sync + 'static {
 
     /// Gives back those claims that are this owner's. No ids: all of them.
     async fn release_flows(&self, owner: &str, ids: Option<&[&str]>) -> Result<()>;
-
-    /// Which behaviours' steps some flow waits at for an activity.
-    async fn awaited(&self) -> Result<Vec<AwaitedStep>>;
 
     /// The flows whose step waits for an activity with this key, each with the keys asked for that it waits for.
     async fn waiting(&self, keys: &[AwaitedKey]) -> Result<Vec<(AwaitedKey, FlowRow)>>;
@@ -110,7 +110,7 @@ pub struct FlowRow {
     pub state: Vec<u8>,
     /// Why it has failed, or is failing; else empty. NUL is kept as U+FFFD.
     pub cause: String,
-    /// What its next step takes: the kind of an effect, `branch` or `suspend`; empty: nothing in particular.
+    /// What its next step takes: the kind of an effect; empty: nothing in particular.
     pub needs: String,
     /// When something is to be done; none: when something else happens.
     pub due: Option<Timestamp>,

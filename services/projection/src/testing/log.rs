@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 
 use fedsx_kernel::{
@@ -38,8 +39,11 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tonic::{Request, Response, Status, Streaming, service::interceptor::InterceptedService};
 
-use super::{AT, BASE, Story, complete, entry, native_records, node::PATIENCE, note, origin, projection};
+use super::{AT, BASE, Story, complete, entry, native_records, note, origin, projection};
 use crate::{LogClient, source::Source};
+
+/// Nothing in a test takes so long.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Entries of one message.
 const MESSAGE: usize = 7;

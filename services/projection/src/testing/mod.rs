@@ -124,6 +124,16 @@ impl Story {
         self.append(&format!("inbox/{actor}"), actor, said)
     }
 
+    /// What a stranger says, unless it is no activity.
+    pub(crate) fn tries(&mut self, actor: &str, said: Value) {
+        let document = complete(actor, said);
+        if Activity::parse(document.to_string().as_bytes()).is_ok() {
+            let position = u64::try_from(self.entries.len()).unwrap() + 1;
+            self.entries
+                .push(entry(position, &format!("inbox/{actor}"), &document));
+        }
+    }
+
     pub(crate) fn decided(&mut self, said: Value) -> Activity {
         self.append("domain", BASE, said)
     }

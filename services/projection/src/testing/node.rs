@@ -12,14 +12,14 @@ use serde_json::Value;
 use tokio::runtime::Builder;
 use tonic::Request;
 
-use super::{log::TestLog, origin};
+use super::{
+    log::{PATIENCE, TestLog},
+    origin,
+};
 use crate::{
     ProjectionService, Settings, service,
     store::{Store, sqlite},
 };
-
-/// Nothing in a test takes so long.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 #[derive(Debug)]
 pub(crate) struct Node {

@@ -26,6 +26,8 @@ pub(crate) mod followers;
 mod following;
 mod objects;
 pub(crate) mod relation;
+#[cfg(test)]
+mod shipped;
 
 /// A keyed fold. The same entries in the same order must give the same rows: no clock, no randomness, nothing
 /// remembered outside of the row.

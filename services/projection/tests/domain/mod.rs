@@ -106,7 +106,8 @@ impl Domain {
 
     /// What the gateway does with an activity that it has verified.
     pub(crate) async fn receive(&self, activity: &Value) {
-        let actor = activity["actor"].as_str().unwrap();
+        let actor = &activity["actor"];
+        let actor = actor.as_str().or(actor["id"].as_str()).unwrap();
         let entry = NewEntry {
             body: activity.to_string().into(),
             meta: Some(Meta {
@@ -149,6 +150,15 @@ impl Domain {
             .map(|entry| serde_json::from_slice(&entry.body).unwrap())
             .collect()
     }
+}
+
+/// A record that is shipped: `events/behaviours/rsvp`.
+pub(crate) fn shipped(name: &str) -> Value {
+    let file = format!("{}/../../genesis/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&file).unwrap();
+    let mut record: Value = serde_saphyr::from_str(&text).unwrap();
+    record["profile"] = "fedsx-cel-1".into();
+    record
 }
 
 /// What an actor at `events.example` says; the id is made of the verb and a serial.

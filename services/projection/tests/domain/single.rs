@@ -53,22 +53,19 @@ impl Single {
         }
     }
 
+    /// The process dies without a word.
+    pub(crate) fn dies(self) -> Stopped {
+        self.replica.die();
+        Stopped {
+            domain: self.domain,
+            folder: self.folder,
+            change: self.change,
+        }
+    }
+
     /// The process dies without a word, and another begins on a store of this name.
     pub(crate) async fn again(self, store: &str) -> Self {
-        let Self {
-            domain,
-            folder,
-            replica,
-            change,
-        } = self;
-        replica.die();
-        let replica = projection("two", &folder.path().join(store), &domain, &change).await;
-        Self {
-            domain,
-            folder,
-            replica,
-            change,
-        }
+        self.dies().again(store).await
     }
 
     pub(crate) async fn define(&self, name: &str, verb: &str, steps: Value) -> u64 {
@@ -147,6 +144,27 @@ impl Single {
             change,
         )
         .await
+    }
+}
+
+/// A domain without a projection.
+pub(crate) struct Stopped {
+    pub(crate) domain: Domain,
+    pub(crate) folder: tempfile::TempDir,
+    change: Change,
+}
+
+impl Stopped {
+    /// One begins on a store of this name.
+    pub(crate) async fn again(self, store: &str) -> Single {
+        let path = self.folder.path().join(store);
+        let replica = projection("two", &path, &self.domain, &self.change).await;
+        Single {
+            domain: self.domain,
+            folder: self.folder,
+            replica,
+            change: self.change,
+        }
     }
 }
 

@@ -31,14 +31,19 @@ impl Engine {
             Err(error) => return Err(error.into()),
         };
         match published.outcome {
-            Some(Outcome::Appended(placed)) => Ok(json!({ "id": placed.activity_id, "cid": placed.cid })),
-            Some(Outcome::Duplicate(placed)) => Ok(json!({ "id": placed.activity_id, "cid": placed.cid })),
+            Some(Outcome::Appended(placed)) => Ok(value(&placed.activity_id, &placed.cid, placed.position)),
+            Some(Outcome::Duplicate(placed)) => Ok(value(&placed.activity_id, &placed.cid, placed.position)),
             Some(Outcome::KvConflict(_)) | None => {
                 let refusal = Refusal::new(Code::Internal, "the log answered what it was not asked");
                 Err(Undone::refused(&refusal))
             }
         }
     }
+}
+
+/// The same whether it is published now or was before.
+fn value(id: &str, cid: &str, position: u64) -> Value {
+    json!({ "id": id, "cid": cid, "position": position })
 }
 
 fn request(run: &Run, step: &Step, effect: &Effect) -> Result<PublishRequest, Undone> {

@@ -10,33 +10,23 @@ use fedsx_kernel::{
     flow,
 };
 use fedsx_runtime::code::Refusal;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{Engine, FlowError, commit::Written, run::Run};
+use super::{
+    Engine, FlowError,
+    commit::Written,
+    run::{NotDone, Run},
+};
 use crate::source::SourceError;
 
+mod at_once;
 mod emit;
 mod mail;
 mod put;
 mod query;
 mod webhook;
 
-/// An effect failed.
-#[derive(Debug)]
-pub(super) struct NotDone {
-    pub(super) cause: String,
-    /// Whether it is tried again by itself.
-    pub(super) passes: bool,
-}
-
-impl NotDone {
-    pub(super) fn wrong(cause: impl Into<String>) -> Self {
-        Self {
-            cause: cause.into(),
-            passes: false,
-        }
-    }
-}
+pub(super) use at_once::at_once;
 
 /// Why an effect has not been done.
 #[derive(Debug)]
@@ -66,49 +56,6 @@ impl From<fedsx_kernel::flow::EvaluateError> for Undone {
     fn from(error: fedsx_kernel::flow::EvaluateError) -> Self {
         Self::wrong(error.to_string())
     }
-}
-
-/// The value of an effect that needs nothing from outside; none: it does.
-pub(super) fn at_once(
-    engine: &Engine,
-    run: &Run,
-    step: &Step,
-    effect: &Effect,
-) -> Option<Result<Value, NotDone>> {
-    let value = match effect.kind {
-        EffectKind::Validate => validate(engine, run, step, effect),
-        EffectKind::Notify => notify(engine, run, step, effect).map_err(NotDone::wrong),
-        _ => return None,
-    };
-    Some(value)
-}
-
-fn validate(engine: &Engine, run: &Run, step: &Step, effect: &Effect) -> Result<Value, NotDone> {
-    let around = run.around(&step.id);
-    let name = said_text(run, step, effect, "type")
-        .map_err(NotDone::wrong)?
-        .unwrap_or_default();
-    let object = around
-        .said(effect, "object")
-        .map_err(|error| NotDone::wrong(error.to_string()))?;
-    let object = object.or_else(|| run.trigger.activity.document().get("object").cloned());
-    let checked = engine.types.check(&name, &object.unwrap_or_default());
-    // It may be on its way here.
-    checked.ok_or_else(|| NotDone {
-        cause: format!("no type {name} is defined here"),
-        passes: true,
-    })
-}
-
-fn notify(engine: &Engine, run: &Run, step: &Step, effect: &Effect) -> Result<Value, String> {
-    let to = said_text(run, step, effect, "to")?;
-    let about = said_text(run, step, effect, "about")?;
-    let text = said_text(run, step, effect, "text")?.unwrap_or_default();
-    Ok(json!({
-        "to": actor(engine, to.as_deref()),
-        "text": text,
-        "about": about.as_deref().or(run.trigger.activity.object_id()),
-    }))
 }
 
 fn said_text(run: &Run, step: &Step, effect: &Effect, key: &str) -> Result<Option<String>, String> {
@@ -151,18 +98,14 @@ impl Engine {
         }
         let done = match kind {
             EffectKind::Emit => self.emit(run, step, effect).await,
-            EffectKind::Mail => self.mail(run, step, effect).await,
+            EffectKind::Mail => return self.mail(run, step, effect).await,
             EffectKind::Query => self.query(run, step, effect).await,
             EffectKind::Webhook => return self.webhook(run, step, effect).await,
             EffectKind::Put => return self.put(run, step, effect).await,
             EffectKind::Validate | EffectKind::Notify => return Ok(Written::Yes),
         };
         self.outcome(run, kind, step, done)?;
-        match kind {
-            // The less time passes until it is recorded, the less often it comes twice.
-            EffectKind::Mail => Ok(self.writer.write(run).await?),
-            _ => Ok(Written::Yes),
-        }
+        Ok(Written::Yes)
     }
 
     fn outcome(

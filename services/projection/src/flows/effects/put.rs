@@ -27,14 +27,7 @@ impl Engine {
                 return Ok(Written::Yes);
             }
         };
-        // A transition changes one key, so that nobody holds one lock and waits for another.
-        let written = match run.kv.is_empty() {
-            true => Written::Yes,
-            false => self.writer.write(run).await?,
-        };
-        if written != Written::Yes {
-            return Ok(written);
-        }
+        // Written before this ends: a transition changes one key, so that nobody holds one lock and waits for another.
         let _lock = self.locks.lock(&key).await;
         let done = self.change(run, step, effect, &key).await;
         self.outcome(run, EffectKind::Put, step, done)?;

@@ -23,7 +23,7 @@ impl Engine {
     pub(super) async fn query(&self, run: &Run, step: &Step, effect: &Effect) -> Result<Value, Undone> {
         let view = required(run, step, effect, "view")?;
         let at_least = run.trigger.position;
-        let Some(key) = text(run, step, effect, "key")? else {
+        if effect.with("key").is_none() {
             let query = PageQuery {
                 view,
                 prefix: text(run, step, effect, "prefix")?.unwrap_or_default(),
@@ -36,6 +36,10 @@ impl Engine {
             let rows = page.map_err(behind)?.rows.into_iter();
             let rows = rows.map(|row| json!({ "key": row.key, "value": value(&row) }));
             return Ok(rows.collect());
+        }
+        // Nothing has no row; what is not there in an activity must not turn into the rows of everybody.
+        let Some(key) = text(run, step, effect, "key")? else {
+            return Ok(Value::Null);
         };
         let row = self.serving.row(&view, &key, at_least, PATIENCE).await;
         let (row, _) = row.map_err(behind)?;

@@ -16,7 +16,7 @@ use super::Mail;
 /// Most bytes of a mailbox. Of them, an address has 254 at most (RFC 5321, section 4.5.3.1.3).
 const MAX_MAILBOX: usize = 500;
 const MAX_ADDRESS: usize = 254;
-/// Most bytes of a subject.
+/// Most bytes of a subject; what is longer is cut at a character.
 const MAX_SUBJECT: usize = 500;
 /// Most bytes of a text.
 const MAX_TEXT: usize = 256 << 10;
@@ -42,10 +42,8 @@ impl Header for AutoSubmitted {
 /// The message of a mail, or what is wrong with it.
 pub(super) fn compose(mail: &Mail<'_>, from: &Mailbox, id: &str) -> Result<Message, String> {
     let to = mailbox(mail.to).map_err(|problem| format!("`to` {problem}"))?;
-    let subject = in_one_line(mail.subject);
-    if subject.len() > MAX_SUBJECT {
-        return Err(format!("`subject` has more than {MAX_SUBJECT} bytes"));
-    }
+    let mut subject = in_one_line(mail.subject);
+    subject.truncate(subject.floor_char_boundary(MAX_SUBJECT));
     if mail.text.len() > MAX_TEXT {
         return Err(format!("`text` has more than {MAX_TEXT} bytes"));
     }

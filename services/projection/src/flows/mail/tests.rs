@@ -97,6 +97,19 @@ async fn any_text_arrives_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_subject_that_is_too_long_is_cut_at_a_character() {
+    let server = Server::start().await;
+    let subject = "夜".repeat(200);
+    let long = Mail {
+        subject: &subject,
+        ..mail("bob@example.org", "x")
+    };
+    mailer(&server).send(&long).await.unwrap();
+    let [sent] = server.mails().try_into().unwrap();
+    assert_eq!(sent.subject(), "夜".repeat(166));
+}
+
+#[tokio::test]
 async fn nobody_writes_headers_recipients_or_commands_into_a_mail() {
     let server = Server::start().await;
     let mailer = mailer(&server);

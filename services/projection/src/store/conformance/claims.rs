@@ -143,7 +143,8 @@ pub(crate) async fn who_writes_a_flow_may_leave_its_claim(fixture: Fixture) {
         put(&*fixture.store, &[version(round + 1)]).await;
         let row = [version(round + written)];
         assert_eq!(claim(&*fixture.store, "x", &[], 1).await, ["a"]);
-        fixture.other.put_flows(&row, Holder::Same).await.unwrap();
+        let taken = fixture.other.put_flows(&row, Holder::Same).await.unwrap();
+        assert!(taken.is_empty());
         assert!(holds(&*fixture.store, "x").await, "it stays as it is");
         let row = [version(round + written + 1)];
         fixture.other.put_flows(&row, Holder::Leaves("y")).await.unwrap();
@@ -159,7 +160,13 @@ pub(crate) async fn who_writes_a_flow_may_take_it(fixture: Fixture) {
     let takes = |owner| Holder::Takes(owner, TERM);
     let put = async |number, owner| {
         let row = [version(number)];
-        fixture.store.put_flows(&row, takes(owner)).await.unwrap();
+        let taken = fixture.store.put_flows(&row, takes(owner)).await.unwrap();
+        let is_held = holds(&*fixture.store, owner).await;
+        assert_eq!(
+            taken.contains("a"),
+            is_held,
+            "{owner} is told whether it is theirs"
+        );
     };
     put(1, "x").await;
     assert!(holds(&*fixture.store, "x").await, "a new one");

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::{Columns, corrupt, unsigned};
 use crate::store::{
     Result,
-    flows::{AwaitedStep, FlowRow, KeptBehaviour},
+    flows::{FlowRow, KeptBehaviour},
 };
 
 /// A row of `behaviour`.
@@ -56,19 +56,16 @@ fn time(micros: i64, column: &'static str, id: &str) -> Result<Timestamp> {
     Timestamp::from_microsecond(micros).map_err(|_| corrupt("flow", column, id, "is no time"))
 }
 
+/// The id and owner of a row of `flow`.
+pub(in crate::store) fn owner(row: &impl Columns) -> Result<(String, String)> {
+    Ok((row.text("id")?, row.text("owner")?))
+}
+
 /// The id and version of a row of `flow`.
 pub(in crate::store) fn version(row: &impl Columns) -> Result<(String, u64)> {
     let id = row.text("id")?;
     let version = unsigned(row, "flow", "version", &id)?;
     Ok((id, version))
-}
-
-/// The first columns of a row of `flow_wait`.
-pub(in crate::store) fn step(row: &impl Columns) -> Result<AwaitedStep> {
-    Ok(AwaitedStep {
-        behaviour: row.text("behaviour")?,
-        step: row.text("step")?,
-    })
 }
 
 /// A row of `runner`.

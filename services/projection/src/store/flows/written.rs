@@ -1,5 +1,7 @@
 //! What of a flow is written, the same in every backend.
 
+use std::collections::{HashMap, HashSet};
+
 use fedsx_runtime::database::driver;
 use jiff::SignedDuration;
 use sha2::{Digest as _, Sha256};
@@ -15,6 +17,7 @@ const ROWS: usize = 1000;
 #[derive(Debug, Clone)]
 pub(in crate::store) struct Written<'a> {
     pub(in crate::store) row: &'a FlowRow,
+    pub(in crate::store) verb: &'a str,
     pub(in crate::store) activity_id: &'a str,
     pub(in crate::store) actor: &'a str,
     pub(in crate::store) object: &'a str,
@@ -25,6 +28,7 @@ pub(in crate::store) struct Written<'a> {
 impl<'a> Written<'a> {
     fn new(row: &'a FlowRow) -> Result<Self> {
         Ok(Self {
+            verb: kept(&row.verb),
             activity_id: kept(&row.activity_id),
             actor: kept(&row.actor),
             object: kept(&row.object),
@@ -101,6 +105,15 @@ pub(in crate::store) struct Handover<'a> {
     pub(in crate::store) owner: &'a str,
     /// None: it is not taken.
     pub(in crate::store) term: Option<SignedDuration>,
+}
+
+impl Handover<'_> {
+    /// Of flows and their owners now, those that were taken.
+    pub(in crate::store) fn taken(self, owners: HashMap<String, String>) -> HashSet<String> {
+        let owners = owners.into_iter();
+        let taken = owners.filter(|(_, owner)| self.term.is_some() && owner == self.owner);
+        taken.map(|(id, _)| id).collect()
+    }
 }
 
 impl<'a> From<Holder<'a>> for Handover<'a> {

@@ -3,7 +3,7 @@
 //! Whoever writes flows locks their rows first, in the order of ids, or skips those that somebody else has locked; rows of
 //! `flow_wait` are written only under these locks.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 use fedsx_runtime::database::{driver, postgres::retried};
@@ -14,8 +14,7 @@ use super::Postgres;
 use crate::store::{
     Result,
     flows::{
-        AwaitedKey, AwaitedStep, Claim, FlowQuery, FlowRow, FlowStore, Holder, KeptBehaviour,
-        listing::is_kept, written,
+        AwaitedKey, Claim, FlowQuery, FlowRow, FlowStore, Holder, KeptBehaviour, listing::is_kept, written,
     },
 };
 
@@ -41,15 +40,17 @@ impl Postgres {
         self.clock.as_ref().map(|clock| clock.now().as_microsecond())
     }
 
-    async fn put_once(&self, flows: &[FlowRow], holder: Holder<'_>) -> Result<()> {
+    async fn put_once(&self, flows: &[FlowRow], holder: Holder<'_>) -> Result<HashSet<String>> {
         let statements = written::statements(flows)?;
         self.call(async |connection| {
             let begun = connection.begin().await;
             let mut transaction = begun.map_err(driver("begin to write flows"))?;
+            let mut taken = HashSet::new();
             for rows in &statements {
-                write::put(&mut transaction, rows, holder.into(), self.set()).await?;
+                taken.extend(write::put(&mut transaction, rows, holder.into(), self.set()).await?);
             }
-            transaction.commit().await.map_err(driver("write flows"))
+            transaction.commit().await.map_err(driver("write flows"))?;
+            Ok(taken)
         })
         .await
     }
@@ -65,7 +66,7 @@ impl FlowStore for Postgres {
         self.call(read::behaviours).await
     }
 
-    async fn put_flows(&self, flows: &[FlowRow], holder: Holder<'_>) -> Result<()> {
+    async fn put_flows(&self, flows: &[FlowRow], holder: Holder<'_>) -> Result<HashSet<String>> {
         retried(|| self.put_once(flows, holder)).await
     }
 
@@ -90,10 +91,6 @@ impl FlowStore for Postgres {
 
     async fn release_flows(&self, owner: &str, ids: Option<&[&str]>) -> Result<()> {
         retried(|| self.call(async |connection| claim::release(connection, owner, ids).await)).await
-    }
-
-    async fn awaited(&self) -> Result<Vec<AwaitedStep>> {
-        self.call(read::awaited).await
     }
 
     async fn waiting(&self, keys: &[AwaitedKey]) -> Result<Vec<(AwaitedKey, FlowRow)>> {

@@ -10,7 +10,7 @@ use crate::store::{
     Result,
     decode::{self, Columns as _},
     flows::{
-        AwaitedKey, AwaitedStep, FlowQuery, FlowRow, KeptBehaviour,
+        AwaitedKey, FlowQuery, FlowRow, KeptBehaviour,
         listing::listing,
         written::{digest, waits_for},
     },
@@ -39,25 +39,6 @@ pub(super) async fn versions(connection: &mut PgConnection, ids: &[&str]) -> Res
     let rows = sqlx::query(VERSIONS).bind(sound(ids)).fetch_all(connection).await;
     let rows = rows.map_err(driver("read versions of flows"))?;
     rows.iter().map(decode::flows::version).collect()
-}
-
-/// From each step to the next, so that it costs as little where a million wait at the same.
-pub(in crate::store::postgres) const AWAITED: &str = "
-    WITH RECURSIVE awaited AS (
-        (SELECT behaviour, step FROM flow_wait ORDER BY behaviour, step LIMIT 1)
-        UNION ALL
-        SELECT next.* FROM awaited CROSS JOIN LATERAL (
-            SELECT behaviour, step FROM flow_wait
-            WHERE (behaviour, step) > (awaited.behaviour, awaited.step)
-            ORDER BY behaviour, step LIMIT 1
-        ) AS next
-    )
-    SELECT behaviour, step FROM awaited";
-
-pub(super) async fn awaited(connection: &mut PgConnection) -> Result<Vec<AwaitedStep>> {
-    let rows = sqlx::query(AWAITED).fetch_all(connection).await;
-    let rows = rows.map_err(driver("read what is waited for"))?;
-    rows.iter().map(decode::flows::step).collect()
 }
 
 pub(in crate::store::postgres) const WAITING: &str = "

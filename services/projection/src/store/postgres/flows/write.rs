@@ -1,6 +1,6 @@
 //! What is written of flows.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use fedsx_runtime::database::{driver, integer};
 use jiff::Timestamp;
@@ -8,8 +8,7 @@ use sqlx::{PgConnection, Row as _};
 
 use super::{clock, micros};
 use crate::store::{
-    Result,
-    decode::Columns as _,
+    Result, decode,
     flows::{
         FlowRow, KeptBehaviour,
         written::{Handover, Written, digest_of},
@@ -35,8 +34,8 @@ pub(super) async fn keep(connection: &mut PgConnection, behaviours: &[KeptBehavi
     Ok(())
 }
 
-/// Locks all of the rows, also those whose version is no higher, and answers those that counted. What becomes of the claims
-/// of the others, is another statement's.
+/// Locks all of the rows, also those whose version is no higher, and answers those that counted, with their owners. What
+/// becomes of the claims of the others, is another statement's.
 pub(in crate::store::postgres) const PUT: &str = concat!(
     "WITH ",
     clock!("$1"),
@@ -66,7 +65,7 @@ pub(in crate::store::postgres) const PUT: &str = concat!(
         last_position = excluded.last_position, moved_at = excluded.moved_at, status = excluded.status,
         cause = excluded.cause, needs = excluded.needs, due = excluded.due, waits = excluded.waits, state = excluded.state
     WHERE flow.version < excluded.version
-    RETURNING id"
+    RETURNING id, owner"
 );
 
 /// Hands over the claims of flows, whose rows are locked.
@@ -76,7 +75,8 @@ pub(in crate::store::postgres) const HAND_OVER: &str = concat!(
     "
     UPDATE flow SET owner = $3::text, claim_until = coalesce((SELECT now FROM clock) + $4::bigint, 0)
     WHERE id = ANY($5)
-      AND (owner = $2::text OR ($4::bigint IS NOT NULL AND claim_until <= (SELECT now FROM clock)))"
+      AND (owner = $2::text OR ($4::bigint IS NOT NULL AND claim_until <= (SELECT now FROM clock)))
+    RETURNING id, owner"
 );
 
 pub(in crate::store::postgres) const FORGET_WAITS: &str = "DELETE FROM flow_wait WHERE flow = ANY($1)";
@@ -92,17 +92,20 @@ pub(super) async fn put(
     rows: &[Written<'_>],
     handover: Handover<'_>,
     clock: Option<i64>,
-) -> Result<()> {
-    let counted = put_rows(connection, rows, handover, clock).await?;
-    let (counted, others): (Vec<&Written<'_>>, Vec<&Written<'_>>) =
-        rows.iter().partition(|written| counted.contains(&written.row.id));
+) -> Result<HashSet<String>> {
+    let owners = put_rows(connection, rows, handover, clock).await?;
+    let (counted, others): (Vec<&Written<'_>>, Vec<&Written<'_>>) = rows
+        .iter()
+        .partition(|written| owners.contains_key(&written.row.id));
+    let mut taken = handover.taken(owners);
     if handover.holder.is_some() && !others.is_empty() {
-        hand_over(connection, &others, handover, clock).await?;
+        let owners = hand_over(connection, &others, handover, clock).await?;
+        taken.extend(handover.taken(owners));
     }
     if !counted.is_empty() {
         replace_waits(connection, &counted).await?;
     }
-    Ok(())
+    Ok(taken)
 }
 
 async fn put_rows(
@@ -110,7 +113,7 @@ async fn put_rows(
     rows: &[Written<'_>],
     handover: Handover<'_>,
     clock: Option<i64>,
-) -> Result<HashSet<String>> {
+) -> Result<HashMap<String, String>> {
     let text = |value: fn(&FlowRow) -> &String| column(rows, move |written| value(written.row).as_str());
     let time =
         |value: fn(&FlowRow) -> Timestamp| column(rows, move |written| value(written.row).as_microsecond());
@@ -128,7 +131,7 @@ async fn put_rows(
         .bind(column(rows, |written| written.activity_id))
         .bind(column(rows, |written| digest_of(written.activity_id)))
         .bind(number(|row| row.position))
-        .bind(text(|row| &row.verb))
+        .bind(column(rows, |written| written.verb))
         .bind(column(rows, |written| written.actor))
         .bind(column(rows, |written| written.object))
         .bind(column(rows, |written| digest_of(written.object)))
@@ -146,7 +149,7 @@ async fn put_rows(
         .fetch_all(connection)
         .await
         .map_err(driver("write flows"))?;
-    counted.iter().map(|row| row.text("id")).collect()
+    counted.iter().map(decode::flows::owner).collect()
 }
 
 async fn hand_over(
@@ -154,17 +157,17 @@ async fn hand_over(
     rows: &[&Written<'_>],
     handover: Handover<'_>,
     clock: Option<i64>,
-) -> Result<()> {
-    sqlx::query(HAND_OVER)
+) -> Result<HashMap<String, String>> {
+    let handed = sqlx::query(HAND_OVER)
         .bind(clock)
         .bind(handover.holder)
         .bind(handover.owner)
         .bind(handover.term.map(micros))
         .bind(column(rows, |written| written.row.id.as_str()))
-        .execute(connection)
+        .fetch_all(connection)
         .await
         .map_err(driver("hand claims over"))?;
-    Ok(())
+    handed.iter().map(decode::flows::owner).collect()
 }
 
 async fn replace_waits(connection: &mut PgConnection, rows: &[&Written<'_>]) -> Result<()> {

@@ -99,7 +99,6 @@ async fn every_statement_on_flows_goes_by_its_index() {
         (write::PRUNE, "flow_over"),
         (read::FLOWS, "flow_pkey"),
         (read::VERSIONS, "flow_pkey"),
-        (read::AWAITED, "flow_wait_pkey"),
         (read::WAITING, "flow_wait_pkey"),
     ];
     beside.execute(MANY).await.unwrap();

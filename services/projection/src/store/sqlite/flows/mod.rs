@@ -1,6 +1,6 @@
 //! Flows in the same file.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 use fedsx_runtime::database::driver;
@@ -10,8 +10,7 @@ use super::Sqlite;
 use crate::store::{
     Result,
     flows::{
-        AwaitedKey, AwaitedStep, Claim, FlowQuery, FlowRow, FlowStore, Holder, KeptBehaviour,
-        listing::is_kept, written,
+        AwaitedKey, Claim, FlowQuery, FlowRow, FlowStore, Holder, KeptBehaviour, listing::is_kept, written,
     },
 };
 
@@ -40,15 +39,17 @@ impl FlowStore for Sqlite {
         read::behaviours(&self.pools.reader).await
     }
 
-    async fn put_flows(&self, flows: &[FlowRow], holder: Holder<'_>) -> Result<()> {
+    async fn put_flows(&self, flows: &[FlowRow], holder: Holder<'_>) -> Result<HashSet<String>> {
         let statements = written::statements(flows)?;
         let mut transaction = self.pools.begin().await?;
         // Read under the lock, so that waiting for it costs nobody's term.
         let now = self.clock.now();
+        let mut taken = HashSet::new();
         for rows in &statements {
-            write::put(&mut transaction, rows, holder.into(), now).await?;
+            taken.extend(write::put(&mut transaction, rows, holder.into(), now).await?);
         }
-        transaction.commit().await.map_err(driver("write flows"))
+        transaction.commit().await.map_err(driver("write flows"))?;
+        Ok(taken)
     }
 
     async fn flows(&self, ids: &[&str]) -> Result<Vec<FlowRow>> {
@@ -84,10 +85,6 @@ impl FlowStore for Sqlite {
         let mut transaction = self.pools.begin().await?;
         claim::release(&mut transaction, owner, ids).await?;
         transaction.commit().await.map_err(driver("release claims"))
-    }
-
-    async fn awaited(&self) -> Result<Vec<AwaitedStep>> {
-        read::awaited(&self.pools.reader).await
     }
 
     async fn waiting(&self, keys: &[AwaitedKey]) -> Result<Vec<(AwaitedKey, FlowRow)>> {

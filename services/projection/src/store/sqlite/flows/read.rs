@@ -10,7 +10,7 @@ use crate::store::{
     Result,
     decode::{self, Columns as _},
     flows::{
-        AwaitedKey, AwaitedStep, FlowQuery, FlowRow, KeptBehaviour,
+        AwaitedKey, FlowQuery, FlowRow, KeptBehaviour,
         listing::listing,
         written::{digest, waits_for},
     },
@@ -53,28 +53,6 @@ pub(super) async fn versions(pool: &SqlitePool, ids: &[&str]) -> Result<HashMap<
         }
     }
     Ok(versions)
-}
-
-pub(super) const NEXT_AWAITED: &str = "SELECT behaviour, step FROM flow_wait WHERE (behaviour, step) > (?, ?)
-                                       ORDER BY behaviour, step LIMIT 1";
-
-/// From each step to the next, so that it costs as little where many wait at the same.
-pub(super) async fn awaited(pool: &SqlitePool) -> Result<Vec<AwaitedStep>> {
-    let mut transaction = pool.begin().await.map_err(driver("begin a read"))?;
-    let (mut awaited, mut last) = (Vec::new(), AwaitedStep::default());
-    loop {
-        let next = sqlx::query(NEXT_AWAITED)
-            .bind(last.behaviour.as_str())
-            .bind(last.step.as_str())
-            .fetch_optional(&mut *transaction)
-            .await
-            .map_err(driver("read what is waited for"))?;
-        let Some(next) = next else { break };
-        last = decode::flows::step(&next)?;
-        awaited.push(last.clone());
-    }
-    transaction.commit().await.map_err(driver("end a read"))?;
-    Ok(awaited)
 }
 
 pub(super) async fn waiting(pool: &SqlitePool, keys: &[AwaitedKey]) -> Result<Vec<(AwaitedKey, FlowRow)>> {

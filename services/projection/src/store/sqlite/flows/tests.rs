@@ -37,7 +37,6 @@ async fn every_read_of_flows_goes_by_its_index() {
         (claim::DUE.to_owned(), "flow_due"),
         (claim::RELEASE_ALL.to_owned(), "flow_owner"),
         (write::PRUNABLE.to_owned(), "flow_over"),
-        (read::NEXT_AWAITED.to_owned(), "PRIMARY KEY"),
         (list(none()), "flow_latest"),
         (
             list(FlowQuery {

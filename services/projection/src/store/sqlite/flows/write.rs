@@ -1,6 +1,6 @@
 //! What is written of flows, in a transaction that holds the write lock.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use fedsx_runtime::database::{driver, integer};
 use jiff::Timestamp;
@@ -8,7 +8,7 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection, SqliteExecutor};
 
 use crate::store::{
     Result,
-    decode::Columns as _,
+    decode::{self, Columns as _},
     flows::{
         KeptBehaviour,
         written::{Handover, Written, digest_of},
@@ -37,23 +37,27 @@ pub(super) async fn put(
     rows: &[Written<'_>],
     handover: Handover<'_>,
     now: Timestamp,
-) -> Result<()> {
-    let counted = put_rows(connection, rows, handover, now).await?;
-    let (counted, others): (Vec<&Written<'_>>, Vec<&Written<'_>>) =
-        rows.iter().partition(|written| counted.contains(&written.row.id));
+) -> Result<HashSet<String>> {
+    let owners = put_rows(connection, rows, handover, now).await?;
+    let (counted, others): (Vec<&Written<'_>>, Vec<&Written<'_>>) = rows
+        .iter()
+        .partition(|written| owners.contains_key(&written.row.id));
+    let mut taken = handover.taken(owners);
     if handover.holder.is_some() && !others.is_empty() {
-        hand_over(connection, &others, handover, now).await?;
+        let owners = hand_over(connection, &others, handover, now).await?;
+        taken.extend(handover.taken(owners));
     }
-    replace_waits(connection, &counted).await
+    replace_waits(connection, &counted).await?;
+    Ok(taken)
 }
 
-/// Answers those that counted. What becomes of the claims of the others, is another statement's.
+/// Answers those that counted, with their owners. What becomes of the claims of the others, is another statement's.
 async fn put_rows(
     connection: &mut SqliteConnection,
     rows: &[Written<'_>],
     handover: Handover<'_>,
     now: Timestamp,
-) -> Result<HashSet<String>> {
+) -> Result<HashMap<String, String>> {
     let mut query = insertion(rows, handover, now);
     query.push(" ON CONFLICT (id) DO UPDATE SET owner = CASE WHEN ");
     free(&mut query, handover, now);
@@ -68,11 +72,11 @@ async fn put_rows(
           last_position = excluded.last_position, moved_at = excluded.moved_at, status = excluded.status,
           cause = excluded.cause, needs = excluded.needs, due = excluded.due, waits = excluded.waits, state = excluded.state
           WHERE flow.version < excluded.version
-          RETURNING id",
+          RETURNING id, owner",
     );
     let counted = query.build().persistent(false).fetch_all(connection).await;
     let counted = counted.map_err(driver("write flows"))?;
-    counted.iter().map(|row| row.text("id")).collect()
+    counted.iter().map(decode::flows::owner).collect()
 }
 
 fn insertion(rows: &[Written<'_>], handover: Handover<'_>, now: Timestamp) -> QueryBuilder<Sqlite> {
@@ -90,7 +94,7 @@ fn insertion(rows: &[Written<'_>], handover: Handover<'_>, now: Timestamp) -> Qu
             .push_bind(row.activity.as_str())
             .push_bind(digest_of(written.activity_id))
             .push_bind(integer(row.position))
-            .push_bind(row.verb.as_str())
+            .push_bind(written.verb)
             .push_bind(digest_of(written.object))
             .push_bind(row.public)
             .push_bind(row.started_at.as_microsecond())
@@ -130,7 +134,7 @@ async fn hand_over(
     rows: &[&Written<'_>],
     handover: Handover<'_>,
     now: Timestamp,
-) -> Result<()> {
+) -> Result<HashMap<String, String>> {
     let mut query = QueryBuilder::new("UPDATE flow SET owner = ");
     query.push_bind(handover.owner).push(", claim_until = ");
     query.push_bind(until(handover, now)).push(" WHERE ");
@@ -141,7 +145,10 @@ async fn hand_over(
         "id",
         rows.iter().map(|written| written.row.id.as_str()),
     );
-    execute(connection, query, "hand claims over").await
+    query.push(" RETURNING id, owner");
+    let handed = query.build().persistent(false).fetch_all(connection).await;
+    let handed = handed.map_err(driver("hand claims over"))?;
+    handed.iter().map(decode::flows::owner).collect()
 }
 
 /// Where a column has one of these values.

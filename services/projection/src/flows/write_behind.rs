@@ -24,13 +24,13 @@ const ROOM: usize = 4000;
 
 /// Takes flows that this process is done with. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Desk {
-    letters: mpsc::Sender<Letter>,
+pub(crate) struct WriteBehind {
+    items: mpsc::Sender<Item>,
     under_way: Arc<Mutex<ByFlow<u64>>>,
 }
 
 #[derive(Debug)]
-enum Letter {
+enum Item {
     Flow(Box<FlowRow>),
     /// Told once everything before it is written.
     Flush(oneshot::Sender<()>),
@@ -38,38 +38,38 @@ enum Letter {
 
 /// What writes them.
 #[derive(Debug)]
-pub(crate) struct Clerk {
-    letters: mpsc::Receiver<Letter>,
+pub(crate) struct Writes {
+    items: mpsc::Receiver<Item>,
     under_way: Arc<Mutex<ByFlow<u64>>>,
     store: Arc<dyn Store>,
     owner: Arc<str>,
 }
 
-/// A desk, and what has to run behind it.
-pub(crate) fn desk(store: Arc<dyn Store>, owner: Arc<str>) -> (Desk, Clerk) {
+/// The way there, and what has to run behind it.
+pub(crate) fn write_behind(store: Arc<dyn Store>, owner: Arc<str>) -> (WriteBehind, Writes) {
     let (sender, receiver) = mpsc::channel(ROOM);
     let under_way = Arc::<Mutex<ByFlow<u64>>>::default();
-    let desk = Desk {
-        letters: sender,
+    let behind = WriteBehind {
+        items: sender,
         under_way: under_way.clone(),
     };
-    let clerk = Clerk {
-        letters: receiver,
+    let writes = Writes {
+        items: receiver,
         under_way,
         store,
         owner,
     };
-    (desk, clerk)
+    (behind, writes)
 }
 
-impl Desk {
-    /// Lets go of a flow, as it stands now.
-    pub(crate) async fn leave(&self, row: FlowRow) {
+impl WriteBehind {
+    /// Writes how a flow stands now, and gives it back.
+    pub(crate) async fn put(&self, row: FlowRow) {
         if let Ok(mut under_way) = self.under_way.lock() {
             under_way.insert(row.id.clone(), row.version);
         }
         // Should nobody write it any more, the process ends, and the log tells the next one.
-        let _ = self.letters.send(Letter::Flow(Box::new(row))).await;
+        let _ = self.items.send(Item::Flow(Box::new(row))).await;
     }
 
     /// The version at which a flow is on the way to the store; 0: it is not.
@@ -81,24 +81,24 @@ impl Desk {
     /// Waits until what was left before is in the store.
     pub(crate) async fn flush(&self) {
         let (done, written) = oneshot::channel();
-        if self.letters.send(Letter::Flush(done)).await.is_ok() {
+        if self.items.send(Item::Flush(done)).await.is_ok() {
             let _ = written.await;
         }
     }
 }
 
-impl Clerk {
+impl Writes {
     /// Writes until it is told to stop, and then what is left, once.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut backoff = Backoff::default();
-        let mut letters = Vec::with_capacity(MANY);
+        let mut items = Vec::with_capacity(MANY);
         loop {
             tokio::select! {
                 biased;
-                count = self.letters.recv_many(&mut letters, MANY) => if count == 0 { return },
+                count = self.items.recv_many(&mut items, MANY) => if count == 0 { return },
                 () = stop.cancelled() => return,
             }
-            let (rows, told) = sort(std::mem::take(&mut letters));
+            let (rows, told) = sort(std::mem::take(&mut items));
             while let Err(error) = self.write(&rows).await {
                 tracing::warn!(%error, "how flows stand could not be written; trying again");
                 if stop
@@ -121,7 +121,8 @@ impl Clerk {
         if rows.is_empty() {
             return Ok(());
         }
-        self.store.put_flows(rows, Holder::Leaves(&self.owner)).await
+        self.store.put_flows(rows, Holder::Leaves(&self.owner)).await?;
+        Ok(())
     }
 
     fn forget(&self, rows: &[FlowRow]) {
@@ -137,17 +138,17 @@ impl Clerk {
 }
 
 /// The latest of each flow, and who waits.
-fn sort(letters: Vec<Letter>) -> (Vec<FlowRow>, Vec<oneshot::Sender<()>>) {
+fn sort(items: Vec<Item>) -> (Vec<FlowRow>, Vec<oneshot::Sender<()>>) {
     let (mut rows, mut told): (HashMap<String, FlowRow>, Vec<_>) = (HashMap::new(), Vec::new());
-    for letter in letters {
-        match letter {
-            Letter::Flow(row) => {
+    for item in items {
+        match item {
+            Item::Flow(row) => {
                 let newer = rows.get(&row.id).is_none_or(|known| known.version <= row.version);
                 if newer {
                     rows.insert(row.id.clone(), *row);
                 }
             }
-            Letter::Flush(done) => told.push(done),
+            Item::Flush(done) => told.push(done),
         }
     }
     (rows.into_values().collect(), told)

@@ -12,12 +12,12 @@ use crate::store::{Store, flows::KeptBehaviour};
 
 /// Every behaviour that was ever in effect. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Shelf {
+pub(crate) struct Records {
     store: Arc<dyn Store>,
     known: Arc<RwLock<HashMap<String, Arc<BehaviourRecord>>>>,
 }
 
-impl Shelf {
+impl Records {
     pub(crate) fn new(store: Arc<dyn Store>) -> Self {
         Self {
             store,

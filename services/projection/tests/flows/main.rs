@@ -3,7 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says so where it fails")]
 #![allow(dead_code, reason = "not every test uses all of the harness")]
 
+#[path = "../domain/mod.rs"]
 mod domain;
+mod link;
+mod mail;
+mod rsvp;
+mod waits;
 
 use std::collections::BTreeMap;
 
@@ -11,7 +16,6 @@ use domain::{ALICE, BOB, replica::eventually, said, single::Single};
 use fedsx_kernel::definition::EffectKind;
 use fedsx_proto::v1::{CancelFlowRequest, Flow, StartFlowRequest};
 use fedsx_runtime::code::{Code, Refusal};
-use futures::future::join_all;
 use serde_json::{Value, json};
 
 fn values(flow: &Flow) -> BTreeMap<&str, Value> {
@@ -334,6 +338,32 @@ async fn what_fails_for_good_stands_until_somebody_says_so() {
 }
 
 #[tokio::test]
+async fn nobody_elsewhere_is_notified_and_what_is_too_long_is_cut() {
+    let single = Single::start().await;
+    let tell = |to: &str| json!([{"id": "tell", "effect": "notify", "with": {"to": to, "text": "=activity.object.content"}}]);
+    single.define("ours", "Create", tell("alice")).await;
+    single.define("theirs", "Create", tell(BOB)).await;
+    let mut long = note(1);
+    long["object"]["content"] = "ä".repeat(5000).into();
+    single.domain.publish(ALICE, long).await;
+    eventually("both are over", async || {
+        let flows = single.flows().await;
+        flows.len() == 2 && flows.iter().all(|flow| flow.status != "running")
+    })
+    .await;
+    for flow in single.flows().await {
+        let shown = single.show(&flow.id).await;
+        match &*flow.behaviour {
+            "ours" => assert_eq!(values(&shown)["tell"]["text"], json!("ä".repeat(4000))),
+            _ => assert_eq!(
+                shown.cause,
+                format!("tell: `to` is no actor of this domain: {BOB}")
+            ),
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_flow_goes_to_who_can_do_it() {
     let single = Single::start_with(|settings| settings.effects = vec![EffectKind::Notify]).await;
     single
@@ -352,42 +382,6 @@ async fn a_flow_goes_to_who_can_do_it() {
         .await;
     single.flow("completed").await;
     assert_eq!(single.domain.outbox().await.len(), 2);
-}
-
-/// Places are given while there are any, whoever asks at the same time.
-#[tokio::test]
-async fn a_capacity_holds() {
-    let single = Single::start().await;
-    single
-        .define(
-            "rsvp",
-            "Join",
-            json!([
-                {"id": "seat", "effect": "put", "with": {"key": "=activity.object", "value":
-                    "=(current == null ? [] : current).exists(x, x == activity.actor) || size(current == null ? [] : current) >= 7 ? current : (current == null ? [] : current) + [activity.actor]"}},
-                {"id": "room", "branch": [{"case": "yes", "when": "activity.actor in steps.seat"}, {"case": "no"}]},
-                {"id": "accept", "after": ["room.yes"], "effect": "emit", "with": {"actor": "alice", "activity":
-                    {"type": "Accept", "object": "=activity.id", "to": ["=activity.actor"]}}},
-                {"id": "reject", "after": ["room.no"], "effect": "emit", "with": {"actor": "alice", "activity":
-                    {"type": "Reject", "object": "=activity.id", "to": ["=activity.actor"]}}},
-            ]),
-        )
-        .await;
-    let joins = (0..200).map(|number| {
-        let bob = format!("{BOB}-{number}");
-        said(&bob, "Join", number, json!("https://blog.example/objects/gig"))
-    });
-    let joins: Vec<Value> = joins.collect();
-    join_all(joins.iter().map(|join| single.domain.receive(join))).await;
-    eventually("all are answered", async || {
-        single.domain.outbox().await.len() == 200
-    })
-    .await;
-    let outbox = single.domain.outbox().await;
-    let accepts = outbox.iter().filter(|said| said["type"] == "Accept").count();
-    assert_eq!(accepts, 7);
-    let seats = single.state("https://blog.example/objects/gig").await.unwrap();
-    assert_eq!(seats.as_array().unwrap().len(), 7);
 }
 
 /// Wherever the process is killed, what the flow has done in the end is what one does that nobody disturbs.
@@ -427,4 +421,21 @@ async fn killed_again_and_again_a_flow_does_everything_once() {
     }
     assert_eq!(said.len(), 20 * 4);
     assert!(said.values().all(|times| *times == 1), "{said:?}");
+}
+
+#[tokio::test]
+async fn what_an_each_comes_to_is_bounded_as_a_whole() {
+    let single = Single::start().await;
+    let object =
+        json!({"id": "https://blog.example/objects/1", "type": "Note", "content": "x".repeat(60 << 10)});
+    let each = json!({"id": "keep", "each": "['a', 'b', 'c', 'd', 'e', 'f', 'g']", "effect": "put",
+        "with": {"key": "=item", "value": "=activity.object.content"}});
+    single.define("keep", "Create", json!([each])).await;
+    single
+        .domain
+        .publish(ALICE, json!({"type": "Create", "object": object}))
+        .await;
+    let flow = single.flow("failed").await;
+    assert!(flow.cause.contains("more than 262144 bytes"), "{}", flow.cause);
+    assert_eq!(flow.steps[0].items_done, 5);
 }

@@ -1,15 +1,15 @@
 //! Mails of flows, beside a real log and a real SMTP server.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says so where it fails")]
-#![allow(dead_code, reason = "not every test uses all of the harness")]
-
-mod domain;
-
-use domain::{ALICE, origin, replica::eventually, single::Single};
 use fedsx_projection::flows::mail::Mailer;
 use fedsx_proto::v1::{Flow, FlowStep};
-use fedsx_testing::smtp::{Moment, Server};
+use fedsx_testing::smtp::{Held, Moment, Server};
 use serde_json::{Value, json};
+use sqlx::{Connection as _, SqliteConnection};
+
+use crate::{
+    domain::{ALICE, origin, replica::eventually, single::Single},
+    hold,
+};
 
 const FIRST: &str = "anna@example.org";
 const SECOND: &str = "bob@example.org";
@@ -121,10 +121,33 @@ async fn of_many_a_refused_one_is_put_right_and_nobody_is_told_twice() {
 }
 
 #[tokio::test]
+async fn where_a_step_may_fail_a_dead_mailbox_keeps_nobody_from_theirs() {
+    let server = Server::start().await;
+    let single = domain_of(&server).await;
+    server.answers(Moment::Recipient(SECOND.to_owned()), "550 5.1.1 no such user");
+    let mut letters = newsletter();
+    letters["continueOnError"] = json!(true);
+    let count = json!({"id": "count", "effect": "put", "with": {
+        "key": "failed", "value": "=size(steps.send.filter(letter, has(letter.error)))"}});
+    single.define("tell", "Create", json!([letters, count])).await;
+    publish(&single).await;
+    let flow = single.flow("completed").await;
+    assert_eq!(recipients(&server), [FIRST, THIRD]);
+    let letters: Value = serde_json::from_slice(&flow.steps[0].value).unwrap();
+    let error = letters[1]["error"].as_str().unwrap();
+    assert!(error.contains("no such user"), "{letters}");
+    assert_eq!(single.state("failed").await, Some(json!(1)));
+    // Whoever reads the log again comes to the same.
+    let single = single.again("another.db").await;
+    assert_eq!(single.flow("completed").await, flow);
+    assert_eq!(recipients(&server), [FIRST, THIRD]);
+}
+
+#[tokio::test]
 async fn what_is_no_mailbox_is_not_tried() {
     let server = Server::start().await;
     let single = domain_of(&server).await;
-    let to = format!("{FIRST}, {SECOND}");
+    let to = format!("='{FIRST}, {SECOND}'");
     single.define("tell", "Create", json!([mail("send", &to)])).await;
     publish(&single).await;
     let flow = single.flow("failed").await;
@@ -185,9 +208,8 @@ async fn killed_before_it_was_sent_a_mail_comes_once() {
 async fn what_a_person_lets_go_after_everybody_died_is_mailed() {
     let server = Server::start().await;
     let single = domain_of(&server).await;
-    let hold = json!({"id": "hold", "suspend": {"person": "Release it"}});
     single
-        .define("digest", "Create", json!([hold, newsletter()]))
+        .define("digest", "Create", json!([hold(), newsletter()]))
         .await;
     publish(&single).await;
     single.flow("waiting").await;
@@ -197,4 +219,77 @@ async fn what_a_person_lets_go_after_everybody_died_is_mailed() {
     single.resume(&flow.id, "").await.unwrap();
     single.flow("completed").await;
     assert_eq!(recipients(&server), [FIRST, SECOND, THIRD]);
+}
+
+/// A flow that waits for a person, and beside that has handed a mail over, whose answer is held back.
+async fn mailing() -> (Server, Single, Held) {
+    let server = Server::start().await;
+    let single = domain_of(&server).await;
+    let mut letter = mail("send", FIRST);
+    letter["after"] = json!([]);
+    single.define("tell", "Create", json!([hold(), letter])).await;
+    let held = server.holds(Moment::Message);
+    publish(&single).await;
+    held.reached().await;
+    (server, single, held)
+}
+
+#[tokio::test]
+async fn moved_by_a_person_while_it_mails_a_flow_mails_once() {
+    let (server, single, held) = mailing().await;
+    let flow = single.flows().await.remove(0);
+    single.resume(&flow.id, "").await.unwrap();
+    drop(held);
+    single.flow("completed").await;
+    assert_eq!(recipients(&server), [FIRST]);
+}
+
+/// Who answers the person may be another process than the one that mails.
+#[tokio::test]
+async fn a_flow_that_one_process_works_on_is_left_to_it_by_the_others() {
+    let (server, single, held) = mailing().await;
+    let mailer = Mailer::new(&server.url(), Some("Blog <blog@blog.example>"), &origin()).unwrap();
+    let other = single
+        .beside("other", move |settings| settings.mailer = Some(mailer.clone()))
+        .await;
+    let flow = single.flows().await.remove(0);
+    let resume = fedsx_proto::v1::ResumeFlowRequest {
+        id: flow.id.clone(),
+        step: "hold".to_owned(),
+        value: Vec::new().into(),
+    };
+    other.flows.clone().resume_flow(resume).await.unwrap();
+    assert_eq!(server.mails().len(), 1);
+    drop(held);
+    single.flow("completed").await;
+    assert_eq!(recipients(&server), [FIRST]);
+}
+
+/// A database that was restored: its flow seems to be under way.
+#[tokio::test]
+async fn what_the_log_says_was_mailed_is_not_mailed_by_an_older_store() {
+    let server = Server::start().await;
+    let single = domain_of(&server).await;
+    single
+        .define("tell", "Create", json!([mail("send", FIRST)]))
+        .await;
+    publish(&single).await;
+    let flow = single.flow("completed").await;
+    let stopped = single.dies();
+    let older =
+        "UPDATE flow SET version = 1, last_position = position, status = 'running', state = CAST('{\"steps\":{}}' AS BLOB),
+                 needs = 'mail', due = 0 WHERE id = ?";
+    let file = stopped.folder.path().join("projection.db");
+    let mut store = SqliteConnection::connect(&file.display().to_string())
+        .await
+        .unwrap();
+    let set = sqlx::query(older)
+        .bind(flow.id)
+        .execute(&mut store)
+        .await
+        .unwrap();
+    assert_eq!(set.rows_affected(), 1);
+    let single = stopped.again("projection.db").await;
+    single.flow("completed").await;
+    assert_eq!(recipients(&server), [FIRST]);
 }
