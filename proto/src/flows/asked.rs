@@ -30,8 +30,22 @@ pub struct PageAsked {
     behaviour: String,
     activity: String,
     object: String,
+    #[serde(deserialize_with = "counted")]
     limit: u32,
     page: String,
+}
+
+/// The query of `GET /behaviours` and `GET /flows/{id}`, which takes nothing.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NothingAsked {}
+
+/// A count that is said.
+fn counted<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    match u32::deserialize(deserializer)? {
+        0 => Err(D::Error::custom("`limit` is 0, and at least 1")),
+        limit => Ok(limit),
+    }
 }
 
 impl From<PageAsked> for ListFlowsRequest {

@@ -5,6 +5,9 @@
 //!   page's `page`, and missing on the last. `status` may be several, `waiting,failed`;
 //! * `GET /flows/{id}`: one with its transitions and the values of its steps;
 //! * `GET /behaviours`: those in effect, and the runners;
+//!
+//! A parameter that is not known is refused.
+//!
 //! * `POST /flows` `{"behaviour", "activity"}`: starts one, 201; 200 where it is there already;
 //! * `POST /flows/{id}/resume` `{"step", "value"}`, `/retry` `{"step"}`, `/cancel` `{"reason"}`: moves one. Each of these members, and
 //!   the body, may be left out.
@@ -12,7 +15,7 @@
 mod asked;
 mod told;
 
-pub use asked::{Cancel, PageAsked, Resume, Retry, Start, read};
+pub use asked::{Cancel, NothingAsked, PageAsked, Resume, Retry, Start, read};
 pub use told::{behaviours, flow, moment, moved, outline, page, whole};
 
 /// Most bytes of a body: a value of 16 KiB, however it is written.

@@ -113,6 +113,9 @@ fn step(step: &FlowStep) -> Value {
         "until": moment(step.until_us),
     });
     add(&mut members, known);
+    if !step.verbs.is_empty() {
+        members.insert("verbs".to_owned(), step.verbs.clone().into());
+    }
     if step.attempts > 0 {
         members.insert("attempts".to_owned(), step.attempts.into());
     }

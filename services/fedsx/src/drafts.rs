@@ -1,11 +1,7 @@
 //! The drafts that commands, seeding and the demo publish. What the log adds (id, published, proof) is not here.
 
 use anyhow::Context as _;
-use fedsx_kernel::{
-    activity::{CONTEXT, PUBLIC},
-    actor::Kind,
-    origin::Origin,
-};
+use fedsx_kernel::{activity::PUBLIC, actor::Kind, origin::Origin};
 use serde_json::{Value, json};
 
 /// The actor that a person means by a URL: an origin alone means its base.
@@ -57,7 +53,6 @@ pub(crate) fn allocate(actor: &str, article: &str, calendar: &str, public: bool)
     let mut cc = vec![followers_of(actor)];
     cc.extend(public.then(|| PUBLIC.to_owned()));
     Ok(json!({
-        "@context": [CONTEXT, { "Allocate": "https://fed-sx.org/ns#Allocate" }],
         "type": "Allocate",
         "object": article,
         "target": calendar,

@@ -12,7 +12,7 @@ use axum::{
 };
 use fedsx_kernel::json;
 use fedsx_proto::{
-    flows::{self, Cancel, MAX_BODY, PageAsked, Resume, Retry, Start},
+    flows::{self, Cancel, MAX_BODY, NothingAsked, PageAsked, Resume, Retry, Start},
     v1::{ListFlowsRequest, StartFlowRequest},
 };
 use fedsx_runtime::code::{Code, Refusal};
@@ -33,15 +33,11 @@ pub(crate) use upstream::Flows;
 const PUBLIC_PAGE: u32 = 100;
 
 type Answer = Result<Response, Problem>;
+type Asked<T> = Result<Query<T>, QueryRejection>;
 
 /// `GET /flows`
-pub(crate) async fn page(
-    State(app): State<App>,
-    headers: HeaderMap,
-    asked: Result<Query<PageAsked>, QueryRejection>,
-) -> Answer {
-    let Query(asked) = asked.map_err(|error| Problem::new(Code::Malformed, error.body_text()))?;
-    let asked = ListFlowsRequest::from(asked);
+pub(crate) async fn page(State(app): State<App>, headers: HeaderMap, asked: Asked<PageAsked>) -> Answer {
+    let asked = ListFlowsRequest::from(sound(asked)?);
     let Some(token) = token(&headers) else {
         let asked = ListFlowsRequest {
             public_only: true,
@@ -59,7 +55,13 @@ pub(crate) async fn page(
 }
 
 /// `GET /flows/{id}`: one that is not public is, without a token, one that is not there.
-pub(crate) async fn one(State(app): State<App>, headers: HeaderMap, Path(id): Path<String>) -> Answer {
+pub(crate) async fn one(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    asked: Asked<NothingAsked>,
+) -> Answer {
+    sound(asked)?;
     if let Some(token) = token(&headers) {
         let whole = app.flows.whole_for(token, id).await?;
         return Ok(private(StatusCode::OK, &flows::whole(&whole)));
@@ -74,7 +76,12 @@ pub(crate) async fn one(State(app): State<App>, headers: HeaderMap, Path(id): Pa
 }
 
 /// `GET /behaviours`
-pub(crate) async fn behaviours(State(app): State<App>, headers: HeaderMap) -> Answer {
+pub(crate) async fn behaviours(
+    State(app): State<App>,
+    headers: HeaderMap,
+    asked: Asked<NothingAsked>,
+) -> Answer {
+    sound(asked)?;
     let told = app.flows.behaviours_for(needed(&headers)?).await?;
     Ok(private(StatusCode::OK, &flows::behaviours(&told)))
 }
@@ -110,6 +117,11 @@ pub(crate) async fn cancel(State(app): State<App>, Path(id): Path<String>, reque
     let (token, asked) = asked::<Cancel>(&app, request).await?;
     let moved = app.flows.cancel(&token, asked.of(id)).await?;
     Ok(private(StatusCode::OK, &flows::moved(&moved)))
+}
+
+fn sound<T>(asked: Asked<T>) -> Result<T, Problem> {
+    let Query(asked) = asked.map_err(|error| Problem::new(Code::Malformed, error.body_text()))?;
+    Ok(asked)
 }
 
 /// The `Authorization` header, whatever it says; none: a stranger.

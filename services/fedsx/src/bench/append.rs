@@ -18,10 +18,10 @@ use super::{
 #[derive(Debug, Args)]
 pub(crate) struct Append {
     /// Callers at a time; several numbers are measured one after another
-    #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64])]
+    #[arg(long, value_parser = super::count, value_delimiter = ',', default_values_t = [1, 16, 64])]
     writers: Vec<usize>,
     /// Rows in all, for each number of callers
-    #[arg(long, default_value_t = 20_000)]
+    #[arg(long, value_parser = super::count, default_value_t = 20_000)]
     count: usize,
     /// Only activities that are sealed already
     #[arg(long, conflicts_with = "drafts")]
@@ -30,7 +30,7 @@ pub(crate) struct Append {
     #[arg(long)]
     drafts: bool,
     /// Rows in each append of sealed activities
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, value_parser = super::count, default_value_t = 1)]
     rows: usize,
 }
 

@@ -17,10 +17,10 @@ pub(crate) struct FanOut {
     #[arg(long, value_delimiter = ',', default_values_t = [1000, 10_000])]
     followers: Vec<usize>,
     /// Origins that they are spread over
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, value_parser = super::count, default_value_t = 20)]
     origins: usize,
     /// Activities, one after another
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, value_parser = super::count, default_value_t = 3)]
     activities: usize,
 }
 

@@ -25,7 +25,7 @@ const PAGE: u32 = 1000;
 #[derive(Debug, Args)]
 pub(crate) struct Flows {
     /// Activities, each of which starts a flow of four steps
-    #[arg(long, default_value_t = 20_000)]
+    #[arg(long, value_parser = super::count, default_value_t = 20_000)]
     count: usize,
     /// The one effect among the four steps
     #[arg(long, value_enum, default_value_t = Effect::Notify)]
@@ -34,7 +34,7 @@ pub(crate) struct Flows {
     #[arg(long)]
     waiting: bool,
     /// Callers that let flows go on, at a time
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, value_parser = super::count, default_value_t = 1)]
     callers: usize,
 }
 

@@ -27,10 +27,10 @@ use crate::drafts;
 #[derive(Debug, Args)]
 pub(crate) struct Inbox {
     /// Requests at a time
-    #[arg(long, default_value_t = 32)]
+    #[arg(long, value_parser = super::count, default_value_t = 32)]
     concurrency: usize,
     /// Activities in all
-    #[arg(long, default_value_t = 10_000)]
+    #[arg(long, value_parser = super::count, default_value_t = 10_000)]
     count: usize,
 }
 

@@ -14,10 +14,10 @@ use super::{
 #[derive(Debug, Args)]
 pub(crate) struct Lane {
     /// Activities
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, value_parser = super::count, default_value_t = 100)]
     activities: usize,
     /// Times that they are measured
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, value_parser = super::count, default_value_t = 5)]
     rounds: usize,
 }
 

@@ -49,6 +49,15 @@ enum What {
     SlowPeers(slow_peers::SlowPeers),
 }
 
+/// How much is done: at least once, or there is nothing to measure.
+fn count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("nothing would be measured".to_owned()),
+        Ok(count) => Ok(count),
+        Err(error) => Err(format!("is no count: {error}")),
+    }
+}
+
 pub(crate) async fn run(bench: Bench) -> anyhow::Result<()> {
     let (backend, form) = (&bench.backend, Form { json: bench.json });
     eprintln!(

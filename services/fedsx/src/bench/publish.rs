@@ -22,7 +22,7 @@ pub(crate) struct Publish {
     #[arg(long, value_delimiter = ',', default_values_t = [1, 100_000])]
     followers: Vec<usize>,
     /// Activities, one after another
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, value_parser = super::count, default_value_t = 100)]
     activities: usize,
 }
 

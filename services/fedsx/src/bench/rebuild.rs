@@ -25,13 +25,13 @@ const LOOK: Duration = Duration::from_millis(10);
 #[derive(Debug, Args)]
 pub(crate) struct Rebuild {
     /// Entries of the log
-    #[arg(long, default_value_t = 100_000)]
+    #[arg(long, value_parser = super::count, default_value_t = 100_000)]
     entries: usize,
     /// Rows of the view
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, value_parser = super::count, default_value_t = 1000)]
     rows: usize,
     /// Times that the projection is changed, and built anew
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, value_parser = super::count, default_value_t = 3)]
     rounds: usize,
 }
 

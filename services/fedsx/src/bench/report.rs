@@ -29,7 +29,7 @@ impl Report {
             clippy::cast_precision_loss,
             reason = "a count of benchmark operations is far below 2^52"
         )]
-        let rate = self.count as f64 / self.elapsed.as_secs_f64();
+        let rate = self.count as f64 / self.elapsed.as_secs_f64().max(f64::MIN_POSITIVE);
         let [p50, p95, p99, max] = [0.5, 0.95, 0.99, 1.0].map(|share| milliseconds(&self.latencies, share));
         if form.json {
             let value = json!({

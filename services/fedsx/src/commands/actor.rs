@@ -24,7 +24,7 @@ pub(crate) struct Create {
     /// 1 to 64 of a-z, 0-9, `_`, `.` and `-`
     name: String,
     /// What it is
-    #[arg(long = "type", value_enum, default_value_t = ActorType::Person)]
+    #[arg(long = "type", value_enum, ignore_case = true, default_value_t = ActorType::Person)]
     kind: ActorType,
     /// How people call it
     #[arg(long, value_name = "TEXT")]

@@ -7,7 +7,7 @@ use fedsx_runtime::code::{Code, Refusal};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::connect::Target;
+use super::{connect::Target, output::print};
 
 /// Expands an event's `rrule` in its `timezone`: the time of day stays when the clocks are set. Without a rule it takes place
 /// once.
@@ -41,11 +41,19 @@ pub(crate) async fn run(occurrences: Occurrences) -> anyhow::Result<()> {
         key: id.clone(),
         at_least: domain.head,
     };
-    let found = domain.clients.projection.get_row(request).await;
-    let row = found.map_err(Refusal::from)?.into_inner().row;
-    let row: Option<Value> = row.map(|row| serde_json::from_slice(&row.value)).transpose()?;
     let unknown = || Refusal::new(Code::NotFound, format!("there is no object {id} here"));
-    let row = row.ok_or_else(unknown)?;
+    let row = match domain.clients.projection.get_row(request).await {
+        Ok(found) => found.into_inner().row.ok_or_else(unknown)?,
+        Err(status) => {
+            let refusal = Refusal::from(status);
+            let is_unknown = refusal.code == Code::NotFound;
+            return Err(if is_unknown { unknown() } else { refusal }.into());
+        }
+    };
+    let row: Value = serde_json::from_slice(&row.value)?;
+    if row["deleted"] == true {
+        return Err(Refusal::new(Code::NotFound, format!("the object {id} was deleted")).into());
+    }
     let event = row["object"].as_object().ok_or_else(unknown)?;
     let told = Recurring::read(event)
         .map_err(|error| Refusal::new(Code::SchemaRefused, format!("{id} is no event: {error}")))?
@@ -56,6 +64,12 @@ pub(crate) async fn run(occurrences: Occurrences) -> anyhow::Result<()> {
         });
     let rows = told.occurrences.iter().map(|found| json!(found));
     let rows: Vec<Value> = rows.collect();
+    if rows.is_empty() && !domain.output.json {
+        return print(match told.complete {
+            true => "it does not take place then",
+            false => "none is found: its rule leads nowhere for as long as it is looked at",
+        });
+    }
     domain.output.many(["BEGINS", "ENDS"], &rows, |row| {
         ["startTime", "endTime"].map(|key| row[key].as_str().unwrap_or("-").to_owned())
     })

@@ -7,8 +7,8 @@ use fedsx_runtime::code::Refusal;
 use serde_json::{Value, json};
 
 use super::{
+    asked::{entry_of, eventually, publish},
     narrator::Narrator,
-    story::{entry_of, eventually, publish},
 };
 use crate::{commands::connect::Published, domain::Domain, drafts};
 
@@ -93,12 +93,13 @@ pub(super) async fn digested(narrator: &Narrator, blog: &Domain, mut article: Va
         );
     }
     let flow = over(blog, "blog-digest", &sent.cid).await?;
-    let mails = &value(&flow, "digest-sent")["mails"];
-    narrator.step(
-        "blog",
-        "  digest-sent is recorded",
-        &format!("{mails} mails: nobody has subscribed"),
-    );
+    let sent = value(&flow, "digest-sent");
+    let told = match (sent["mails"].as_u64(), sent["failed"].as_u64()) {
+        (Some(0), Some(0)) => "0 mails: nobody has subscribed".to_owned(),
+        (Some(mails), Some(failed)) => format!("{mails} mails, {failed} not delivered"),
+        _ => anyhow::bail!("step \"digest-sent\": it does not say how many"),
+    };
+    narrator.step("blog", "  digest-sent is recorded", &told);
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! `fedsx demo`: two domains on loopback, and the story of how they federate.
 
+mod asked;
 mod flows;
 mod narrator;
 mod story;

@@ -3,7 +3,7 @@
 //! Both start the same services with the same clients. In one process they are joined by an in-memory transport and may
 //! keep their state in SQLite and the queue in memory; apart, by gRPC over TCP, PostgreSQL and RabbitMQ.
 
-mod clients;
+pub(crate) mod clients;
 mod connect;
 mod dependencies;
 mod follows;

@@ -9,7 +9,7 @@ use fedsx_proto::v1::ListDefinitionsRequest;
 use fedsx_runtime::code::Refusal;
 
 use super::LogClient;
-use crate::genesis::{self, Bundle, Done, Known, Manifest, Manner};
+use crate::genesis::{self, Bundle, Done, Known, Manifest, Manner, Named};
 
 /// Publishes what the log has never had. Keys make it idempotent, across restarts, replicas and versions.
 pub(super) async fn seed(
@@ -26,6 +26,12 @@ pub(super) async fn seed(
     // Which actors there are is the log's to say: the same key again creates nothing.
     let objects = genesis::seeded(&mut log, bundle).await?;
     let known = Known::new(definitions, BTreeSet::new(), objects);
+    // A domain that ran yesterday does so today: names that nobody declares are an operator's to mend.
+    if let Err(problems) =
+        bundle.declared(|named| named.what == Named::Actor || known.declares(named, origin))
+    {
+        tracing::warn!(%problems, "the bundle names what nobody declares");
+    }
     let steps = genesis::steps(bundle, &known, origin);
     for (step, done) in genesis::apply(&log, origin, steps, Manner::Once).await? {
         let (kind, name) = (step.kind(), step.name());

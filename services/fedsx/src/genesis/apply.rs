@@ -18,7 +18,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::{Value, json};
 
 use super::{Manifest, Step, plan::InEffect, seeds};
-use crate::{domain::LogClient, drafts};
+use crate::{domain::clients::LogClient, drafts};
 
 /// Steps under way at the same time: a log commits them together, so that its verbs are declared all at once.
 const TOGETHER: usize = 64;

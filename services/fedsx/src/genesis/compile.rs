@@ -6,11 +6,12 @@ use serde_json::{Map, Value};
 
 use super::{
     manifest::Manifest,
+    names::{self, Undeclared},
     object::Object,
     problem::{Problem, Problems},
     record::Written,
     resolve::Resolver,
-    source::{Document, MANIFEST, OBJECTS, Source, WRITTEN},
+    source::{Document, MANIFEST, OBJECTS, Source, WRITTEN, parts},
 };
 
 /// Bundles that stand on each other, the first included.
@@ -26,6 +27,8 @@ pub(crate) struct Bundle {
     pub(crate) records: Vec<Record>,
     /// What the domain has from the first day; of the bundle itself alone, like its actors.
     pub(crate) objects: Vec<Object>,
+    /// What its own files name that neither it nor what it stands on declares.
+    undeclared: Vec<Undeclared>,
 }
 
 /// A record of a bundle.
@@ -62,8 +65,26 @@ impl Bundle {
         Ok((bundle, manifest))
     }
 
+    /// Whether all that its files name is declared, in it, in what it stands on, or by whom `elsewhere` asks. Definitions alone
+    /// stand on what a domain has, so that nothing can be said of them without one.
+    ///
+    /// # Errors
+    /// [`Problems`], naming file, line and key of every name that is not.
+    pub(crate) fn declared(&self, elsewhere: impl Fn(&Undeclared) -> bool) -> Result<(), Problems> {
+        Undeclared::refuse(&self.undeclared, elsewhere)
+    }
+
+    /// The same, where nobody else is asked.
+    ///
+    /// # Errors
+    /// As [`Self::declared`].
+    pub(crate) fn stands_alone(&self) -> Result<(), Problems> {
+        self.declared(|_| self.manifest.is_none())
+    }
+
     fn compile(source: Source, depth: usize) -> anyhow::Result<Self> {
         let mut problems = Problems::default();
+        unknown(&source, &mut problems);
         let manifest = manifest(&source, &mut problems);
         let mut records: Vec<Record> = Vec::new();
         let includes = manifest.iter().flat_map(|(_, manifest)| &manifest.includes);
@@ -102,16 +123,18 @@ impl Bundle {
         let resolver = Resolver {
             records,
             problems,
-            unresolved: written,
+            unresolved: written.clone(),
         };
         let manifest = manifest.map(|(_, manifest)| manifest);
         let (records, mut problems) = resolver.run();
         let objects = objects(&source, manifest.as_ref(), &records, &mut problems);
+        let undeclared = names::undeclared(&written, &records, manifest.as_ref());
         let bundle = Self {
             source,
             manifest,
             records,
             objects,
+            undeclared,
         };
         Ok(problems.or(bundle)?)
     }
@@ -120,6 +143,19 @@ impl Bundle {
 impl Record {
     fn has_name_of(&self, other: &Self) -> bool {
         (self.kind, &self.name) == (other.kind, &other.name)
+    }
+}
+
+/// Folders of files that nobody would read.
+fn unknown(source: &Source, problems: &mut Problems) {
+    for folder in source.unknown() {
+        let known: Vec<_> = parts().map(|part| format!("{part}/")).collect();
+        problems.push(Problem {
+            file: source.shown(folder),
+            line: 0,
+            key: String::new(),
+            text: format!("is no folder of a bundle: these are {}", known.join(", ")),
+        });
     }
 }
 

@@ -195,12 +195,13 @@ impl Reader<'_> {
                 break;
             };
             for field in &record.schema().fields {
-                let source = field.from.as_ref().filter(|_| !object.contains_key(&field.name));
+                let source = field.slug_of().filter(|_| !object.contains_key(&field.name));
                 if let Some(text) = source.map(|from| object.get(from).and_then(Value::as_str)) {
                     let derived = slug::derive(text.unwrap_or_default());
                     object.insert(field.name.clone(), derived.into());
                 }
             }
+            record.schema().derive(object);
             if let Err(violation) = definition::check(object, record.name(), record.schema()) {
                 let key = match &violation.rule {
                     Rule::Field(name) => format!("object.{name}"),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fedsx_kernel::{definition::Kind, origin::Origin};
 use fedsx_proto::v1::ListDefinitionsResponse;
 
-use super::{Actor, Bundle, Object, Record, Seeded};
+use super::{Actor, Bundle, Object, Record, Seeded, Undeclared};
 
 /// What a domain has.
 #[derive(Debug, Clone, Default)]
@@ -76,6 +76,14 @@ impl Known {
             position: answer.position,
             actors,
             objects,
+        }
+    }
+
+    /// Whether the domain has declared a name.
+    pub(crate) fn declares(&self, named: &Undeclared, origin: &Origin) -> bool {
+        match named.what.kind() {
+            Some(kind) => self.in_effect.contains_key(&(kind, named.name.clone())),
+            None => self.actors.contains(&origin.actor(&named.name)),
         }
     }
 

@@ -117,6 +117,7 @@ fn behaviour(instead: Value) -> Value {
 #[test]
 fn a_schema_and_what_is_read_agree() {
     let field = |field: Value| ("type", json!({"name": "A", "fields": [field]}));
+    let context = |context: Value| ("type", json!({"name": "A", "context": context}));
     let actor = |actor: Value| {
         (
             "bundle",
@@ -181,6 +182,7 @@ fn a_schema_and_what_is_read_agree() {
             json!({"to": "ann", "text": "a", "about": "=activity.id"}),
         ),
         effect("query", json!({"view": "a", "prefix": "b", "limit": 7})),
+        step(json!({"id": "a", "effect": "notify", "with": {"text": "b"}, "continueOnError": true})),
         ("projection", projection(json!({}))),
         (
             "projection",
@@ -203,6 +205,11 @@ fn a_schema_and_what_is_read_agree() {
         field(json!({"name": "a", "type": "string", "format": "slug", "unique": true})),
         field(json!({"name": "a", "type": "string", "maxLength": 256, "unique": true})),
         field(json!({"name": "a", "type": "string", "unique": false})),
+        field(json!({"name": "a", "from": "object.b"})),
+        context(
+            json!({"b": "https://b.example/#", "a": {"@id": "b:a", "@type": "@id", "@container": "@set"}}),
+        ),
+        ("verb", json!({"name": "A", "context": {"A": "fedsx:A"}})),
     ];
     let broken = [
         ("behaviour", json!({"name": "a", "on": {"verbs": ["A"]}})),
@@ -218,6 +225,8 @@ fn a_schema_and_what_is_read_agree() {
         step(json!({"id": "a", "branch": [{"case": "c"}], "with": {}})),
         step(json!({"id": "a", "branch": [{"case": "c"}], "suspend": {"person": "Go?"}})),
         step(json!({"id": "a", "suspend": {}})),
+        step(json!({"id": "a", "suspend": {"person": "Go?"}, "continueOnError": true})),
+        step(json!({"id": "a", "effect": "notify", "with": {"text": "b"}, "continueOnError": 1})),
         step(json!({"id": "a", "suspend": {"person": " "}})),
         step(json!({"id": "a", "suspend": {"timer": "tomorrow"}})),
         step(json!({"id": "a", "suspend": {"activity": {"verbs": ["A"], "key": "activity.id"}}})),
@@ -298,7 +307,13 @@ fn a_schema_and_what_is_read_agree() {
         field(json!({"name": "a", "type": "string", "maxLength": 257, "unique": true})),
         field(json!({"name": "a", "type": "string", "unique": true})),
         field(json!({"name": "a", "type": "integer", "unique": true})),
-        field(json!({"name": "a", "type": "string", "format": "uri", "from": "b"})),
+        field(json!({"name": "a", "type": "string", "maxLength": 9, "from": "object.b", "unique": true})),
+        field(json!({"name": "a", "type": "string", "format": "slug", "from": "object.b"})),
+        context(json!("https://a.example/")),
+        context(json!({"@vocab": "https://a.example/"})),
+        context(json!({"a": "b"})),
+        context(json!({"a": {"@type": "@id"}})),
+        context(json!({"a": {"@id": "fedsx:a", "@container": "@graph"}})),
         field(json!({"name": "a", "enum": []})),
         field(json!({"name": "a", "enum": [[]]})),
         field(json!({"name": "a", "pattern": "b"})),

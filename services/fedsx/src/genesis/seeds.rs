@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Bundle, Done, Manner, object::Object};
-use crate::domain::LogClient;
+use crate::domain::clients::LogClient;
 
 const SPACE: &str = "genesis";
 /// Digests of one object that are kept: those that were published last.

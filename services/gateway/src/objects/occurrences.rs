@@ -48,7 +48,7 @@ pub(super) async fn answer(app: &App, id: &str, query: Option<&str>) -> Result<R
     Ok(media::json(StatusCode::OK, Keep::Minutes, &document))
 }
 
-/// What is asked for; parameters of others are passed over.
+/// What is asked for.
 fn window(query: Option<&str>, now: Timestamp) -> Result<Window, Refusal> {
     let mut window = Window {
         from: now,
@@ -65,7 +65,12 @@ fn window(query: Option<&str>, now: Timestamp) -> Result<Window, Refusal> {
                     .filter(|limit| (1..=MAX_OCCURRENCES).contains(limit))
                     .ok_or_else(|| malformed(format!("`limit` is no number from 1 to {MAX_OCCURRENCES}")))?;
             }
-            _ => {}
+            name => {
+                let shown: String = name.chars().take(64).collect();
+                return Err(malformed(format!(
+                    "{shown:?} is no parameter: from, to and limit are"
+                )));
+            }
         }
     }
     if window.to.is_some_and(|to| to <= window.from) {

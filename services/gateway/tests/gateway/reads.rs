@@ -451,7 +451,11 @@ async fn a_public_event_tells_when_it_takes_place() {
         domain.get("/objects/a/occurrences").await.json()["name"],
         "its own"
     );
-    for path in ["jam/occurrences?limit=0", "jam/occurrences?from=now"] {
+    for path in [
+        "jam/occurrences?limit=0",
+        "jam/occurrences?from=now",
+        "jam/occurrences?frm=now",
+    ] {
         let answer = domain.get(&format!("/objects/{path}")).await;
         answer.assert_refused(400, "malformed");
     }

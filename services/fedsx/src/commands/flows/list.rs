@@ -3,9 +3,9 @@
 use clap::{Args, ValueEnum};
 use fedsx_proto::{
     flows,
-    v1::{Flow, ListFlowsRequest},
+    v1::{Flow, ListBehavioursRequest, ListFlowsRequest},
 };
-use fedsx_runtime::code::Refusal;
+use fedsx_runtime::code::{Code, Refusal};
 
 use super::{
     super::{
@@ -13,6 +13,7 @@ use super::{
         deliveries::names,
         output::{print, table},
     },
+    moves::activity,
     words,
 };
 
@@ -27,11 +28,11 @@ pub(crate) struct List {
     /// Only of this behaviour: its name
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     behaviour: String,
-    /// Only of this activity: its CID or its id
+    /// Only of this activity: its CID, its id, or its position in the log
     #[arg(long, value_name = "ACTIVITY", default_value = "", hide_default_value = true)]
     activity: String,
-    /// Only of activities with this object: its id
-    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
+    /// Only of activities with this object: its id, or what stands behind /objects/ in that of one of this domain
+    #[arg(long, value_name = "OBJECT", default_value = "", hide_default_value = true)]
     object: String,
     /// At most this many
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
@@ -45,7 +46,7 @@ pub(crate) struct List {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Status {
-    /// A step can run now
+    /// A step can run, now or once a runner is there that does its effect
     Running,
     /// For a person, an activity, a time, or a webhook's answer
     Waiting,
@@ -60,15 +61,24 @@ enum Status {
 impl List {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let mut domain = self.target.open().await?;
+        let object = match self.object.as_str() {
+            "" => String::new(),
+            id if id.contains(':') => id.to_owned(),
+            path => domain.origin.object(path),
+        };
         let request = ListFlowsRequest {
             statuses: names(&self.statuses),
             behaviour: self.behaviour,
-            activity: self.activity,
-            object: self.object,
+            activity: activity(&mut domain, self.activity).await?,
+            object,
             page: self.page,
             ..ListFlowsRequest::default()
         };
+        let behaviour = request.behaviour.clone();
         let (found, next) = read(&mut domain, request, self.limit).await?;
+        if found.is_empty() && !behaviour.is_empty() {
+            is_known(&mut domain, &behaviour).await?;
+        }
         if domain.output.json {
             return print(&flows::page(&found, &next, flows::flow).to_string());
         }
@@ -78,6 +88,23 @@ impl List {
         }
         Ok(())
     }
+}
+
+/// Whether a behaviour that has no flows is in effect.
+async fn is_known(domain: &mut Running, name: &str) -> anyhow::Result<()> {
+    let told = domain
+        .clients
+        .flows
+        .list_behaviours(ListBehavioursRequest {})
+        .await;
+    let told = told.map_err(Refusal::from)?.into_inner().behaviours;
+    let known: Vec<_> = told.iter().map(|behaviour| behaviour.name.as_str()).collect();
+    if known.contains(&name) {
+        return Ok(());
+    }
+    let known = known.join(", ");
+    let detail = format!("there is no behaviour {name:?}, and no flow of one; there are {known}");
+    Err(Refusal::new(Code::NotFound, detail).into())
 }
 
 /// Reads as many flows as are asked for, and where the list would go on.
@@ -107,7 +134,7 @@ fn as_table(found: &[Flow]) -> String {
         [
             flow.id.clone(),
             flow.behaviour.clone(),
-            flow.status.clone(),
+            words::status(flow),
             words::at(flow.moved_at_us),
             object.to_owned(),
             words::why(flow),
@@ -152,6 +179,7 @@ mod tests {
         };
         let answer = FlowStep {
             key: "https://blog.example/activities/baga".to_owned(),
+            verbs: vec!["Accept".to_owned(), "Reject".to_owned()],
             ..step("answer", "waiting")
         };
         let failing = Flow {
@@ -175,15 +203,20 @@ mod tests {
             failed,
             lacking,
             flow("completed", vec![step("check", "done")]),
+            Flow {
+                cause: "no more".to_owned(),
+                ..flow("cancelled", vec![step("hook", "sent")])
+            },
         ];
         insta::assert_snapshot!(as_table(&flows), @r"
-        FLOW  BEHAVIOUR  STATUS     MOVED                 OBJECT                                  WHY
-        k4x2  digest     waiting    2025-11-21T10:40:00Z  https://blog.example/objects/gig-night  release: a person: Release the digest, or the time: 2025-11-21T11:40:00Z
-        k4x2  digest     waiting    2025-11-21T10:40:00Z  https://blog.example/objects/gig-night  answer: an activity: https://blog.example/activities/baga; hook: the webhook's answer
-        k4x2  digest     retrying   2025-11-21T10:40:00Z  https://blog.example/objects/gig-night  mails: 451 try again �[31mlater; again 2025-11-21T10:40:30Z
-        k4x2  digest     failed     2025-11-21T10:40:00Z  https://blog.example/objects/gig-night  tell: the actor nobody is not there
-        k4x2  digest     running    2025-11-21T10:40:00Z  -                                       no runner can do mail
-        k4x2  digest     completed  2025-11-21T10:40:00Z  https://blog.example/objects/gig-night
+        FLOW  BEHAVIOUR  STATUS                         MOVED                 OBJECT                                  WHY
+        k4x2  digest     waiting                        2025-11-21T10:40:00Z  https://blog.example/objects/gig-night  release: a person: Release the digest, or the time: 2025-11-21T11:40:00Z
+        k4x2  digest     waiting                        2025-11-21T10:40:00Z  https://blog.example/objects/gig-night  answer: Accept or Reject of https://blog.example/activities/baga; hook: the webhook's answer
+        k4x2  digest     retrying                       2025-11-21T10:40:00Z  https://blog.example/objects/gig-night  mails: 451 try again �[31mlater; again 2025-11-21T10:40:30Z
+        k4x2  digest     failed                         2025-11-21T10:40:00Z  https://blog.example/objects/gig-night  tell: the actor nobody is not there
+        k4x2  digest     running (no runner does mail)  2025-11-21T10:40:00Z  -
+        k4x2  digest     completed                      2025-11-21T10:40:00Z  https://blog.example/objects/gig-night
+        k4x2  digest     cancelled                      2025-11-21T10:40:00Z  https://blog.example/objects/gig-night  no more
         ");
     }
 

@@ -15,6 +15,8 @@ use super::connect::Running;
 
 /// Letters and digits of a whole id.
 const ID: usize = 52;
+/// Fewest of them that an id is found by.
+const SHORTEST: usize = 4;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Flows {
@@ -29,7 +31,8 @@ pub(crate) enum Flows {
     Resume(moves::Resume),
     /// Try again now what has failed, or is to be tried later
     Retry(moves::Retry),
-    /// End a flow: nothing that it has done is undone, and nothing more is done
+    /// End a flow: nothing that it has done is undone, and it does nothing more. A webhook that delivery has already is still
+    /// posted: `fedsx deliveries` shows it
     Cancel(moves::Cancel),
     /// The behaviours in effect, and the runners with the effects that each can do
     Behaviours(behaviours::Behaviours),
@@ -51,6 +54,13 @@ pub(crate) async fn run(flows: Flows) -> anyhow::Result<()> {
 async fn whole_id(domain: &mut Running, id: String) -> anyhow::Result<String> {
     if id.len() >= ID {
         return Ok(id);
+    }
+    let of_ids = |letter: u8| letter.is_ascii_lowercase() || (b'2'..=b'7').contains(&letter);
+    if id.len() < SHORTEST || !id.bytes().all(of_ids) {
+        let detail = format!(
+            "ID is {id:?}: a flow's has small letters and digits from 2 to 7, of which the first {SHORTEST} are needed"
+        );
+        return Err(Refusal::new(Code::Malformed, detail).into());
     }
     let request = ListFlowsRequest {
         prefix: id.clone(),

@@ -50,7 +50,7 @@ pub(crate) struct Resume {
 pub(crate) struct Retry {
     /// The flow's id, or its first letters, at least 4
     id: String,
-    /// Only this step; else every one that has failed
+    /// Only this step, also one whose webhook is not answered; else every one that has failed
     #[arg(long, default_value = "", hide_default_value = true)]
     step: String,
     #[command(flatten)]
@@ -64,10 +64,17 @@ pub(crate) struct Cancel {
     /// The flow's id, or its first letters, at least 4
     id: String,
     /// Why, for whoever wonders later: at most 1000 characters are kept
-    #[arg(long)]
+    #[arg(long, value_parser = said)]
     reason: String,
     #[command(flatten)]
     target: Target,
+}
+
+fn said(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("it says nothing".to_owned()),
+        text => Ok(text.to_owned()),
+    }
 }
 
 fn read(text: &str) -> Result<Value, String> {
@@ -93,7 +100,7 @@ impl Start {
 }
 
 /// An activity that may be named by its position.
-async fn activity(domain: &mut Running, activity: String) -> anyhow::Result<String> {
+pub(super) async fn activity(domain: &mut Running, activity: String) -> anyhow::Result<String> {
     let Ok(position) = activity.parse() else {
         return Ok(activity);
     };

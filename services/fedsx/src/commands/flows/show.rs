@@ -1,5 +1,8 @@
 //! `fedsx flows show`
 
+#[cfg(test)]
+mod tests;
+
 use clap::Args;
 use fedsx_proto::{
     flows,
@@ -55,17 +58,27 @@ fn in_detail(told: &GetFlowResponse) -> String {
         [
             step.id.clone(),
             format!("{each}{}", step.kind),
-            words::stand(step),
+            words::stand(&flow, step),
         ]
     };
     text.push_str(&format!(
         "\n{}\n",
         table(heading, flow.steps.iter().map(cells).collect())
     ));
-    for step in flow.steps.iter().filter(|step| !step.person.is_empty()) {
+    let is_over = flow.status == "cancelled";
+    let asked = flow
+        .steps
+        .iter()
+        .filter(|step| !step.person.is_empty() && !is_over);
+    for step in asked {
         text.push_str(&format!(
-            "\nTo let {} go on: fedsx flows resume {} --step {}\n",
+            "\nTo let {} go on: fedsx flows resume {} --step {} [--value JSON]\n",
             step.id, flow.id, step.id
+        ));
+    }
+    for (step, position) in webhooks(&flow, &told.transitions) {
+        text.push_str(&format!(
+            "\nHow the webhook of {step} goes: fedsx deliveries --activity {position}\n"
         ));
     }
     for step in &flow.steps {
@@ -88,7 +101,7 @@ fn head(flow: &Flow) -> String {
         ("verb", flow.verb.clone()),
         ("actor", flow.actor.clone()),
         ("object", flow.object.clone()),
-        ("status", flow.status.clone()),
+        ("status", words::status(flow)),
         ("why", words::why(flow)),
         ("started", words::at(flow.started_at_us)),
         ("moved", words::at(flow.moved_at_us)),
@@ -121,14 +134,32 @@ fn value(step: &FlowStep) -> Option<String> {
 }
 
 fn happened(transition: &FlowTransition) -> [String; 4] {
-    let events: Value = serde_json::from_slice(&transition.events).unwrap_or_default();
-    let events = events.as_array().into_iter().flatten().map(event);
+    let events = events(transition);
+    let started = (transition.version == 1).then(|| "started".to_owned());
+    let told: Vec<_> = started.into_iter().chain(events.iter().map(event)).collect();
     [
         transition.version.to_string(),
         transition.position.to_string(),
         words::at(transition.at_us),
-        events.collect::<Vec<_>>().join("; "),
+        told.join("; "),
     ]
+}
+
+fn events(transition: &FlowTransition) -> Vec<Value> {
+    let events: Value = serde_json::from_slice(&transition.events).unwrap_or_default();
+    events.as_array().cloned().unwrap_or_default()
+}
+
+/// The steps whose webhooks are under way, with the positions of the entries that delivery knows these by: the latest of each.
+fn webhooks(flow: &Flow, transitions: &[FlowTransition]) -> Vec<(String, u64)> {
+    let under_way = flow.steps.iter().filter(|step| step.stand == "sent");
+    let found = under_way.filter_map(|step| {
+        let sent = |event: &Value| event["event"] == "sent" && event["step"] == step.id.as_str();
+        let mut latest = transitions.iter().rev();
+        let latest = latest.find(|transition| events(transition).iter().any(sent))?;
+        Some((step.id.clone(), latest.position))
+    });
+    found.collect()
 }
 
 /// An event of a transition in words: `mails/2 failed at attempt 1: 451 later`.
@@ -157,129 +188,5 @@ fn event(event: &Value) -> String {
         "cancelled" if text("reason").is_empty() => "cancelled".to_owned(),
         "cancelled" => format!("cancelled: {}", text("reason")),
         other => format!("{step} {other}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_flow_is_shown_with_all_that_happened() {
-        let step = |id: &str, kind: &str, stand: &str| FlowStep {
-            id: id.to_owned(),
-            kind: kind.to_owned(),
-            stand: stand.to_owned(),
-            ..FlowStep::default()
-        };
-        let long: Vec<u32> = (0..30).collect();
-        let steps = vec![
-            FlowStep {
-                value: json!({"valid": true, "problem": null}).to_string().into(),
-                ..step("check", "validate", "done")
-            },
-            FlowStep {
-                value: json!(long).to_string().into(),
-                ..step("rows", "query", "done")
-            },
-            FlowStep {
-                person: "Release the digest".to_owned(),
-                ..step("release", "suspend", "waiting")
-            },
-            FlowStep {
-                each: true,
-                items: 3,
-                items_done: 1,
-                attempts: 2,
-                cause: "451 \u{1b}[31mlater".to_owned(),
-                until_us: 1_763_721_630_000_000,
-                ..step("mails", "mail", "failing")
-            },
-            step("sent", "put", "later"),
-        ];
-        let flow = Flow {
-            id: "k4x2".to_owned(),
-            behaviour: "digest".to_owned(),
-            behaviour_cid: "bagabehaviour".to_owned(),
-            activity_id: "https://blog.example/activities/baga".to_owned(),
-            position: 31,
-            verb: "Update".to_owned(),
-            actor: "https://blog.example/actors/author".to_owned(),
-            status: "waiting".to_owned(),
-            started_at_us: 1_763_721_600_000_000,
-            moved_at_us: 1_763_721_600_000_000,
-            steps,
-            ..Flow::default()
-        };
-        let events = json!([
-            {"event": "done", "step": "check", "effect": "validate", "value": {}},
-            {"event": "done", "step": "which", "value": "newsletter"},
-            {"event": "items", "step": "mails", "items": [1, 2, 3]},
-            {"event": "done", "step": "mails", "item": 0, "effect": "mail", "value": {}},
-            {"event": "failed", "step": "mails", "item": 1, "attempt": 2, "cause": "451 later"},
-            {"event": "sent", "step": "hook", "attempt": 1},
-            {"event": "answered", "step": "hook", "attempt": 1, "delivered": true, "status": 202},
-            {"event": "suspended", "step": "release"},
-            {"event": "resumed", "step": "release", "by": "person"},
-            {"event": "retried", "step": "mails"},
-            {"event": "cancelled", "reason": "no more"},
-        ]);
-        let transition = FlowTransition {
-            version: 1,
-            position: 32,
-            at_us: 1_763_721_600_000_000,
-            events: events.to_string().into(),
-        };
-        let told = GetFlowResponse {
-            flow: Some(flow),
-            transitions: vec![transition],
-        };
-        insta::assert_snapshot!(in_detail(&told), @r#"
-        flow       k4x2
-        behaviour  digest bagabehaviour
-        activity   https://blog.example/activities/baga
-        position   31
-        verb       Update
-        actor      https://blog.example/actors/author
-        status     waiting
-        why        release: a person: Release the digest
-        started    2025-11-21T10:40:00Z
-        moved      2025-11-21T10:40:00Z
-
-        STEP     KIND       STANDS
-        check    validate   done
-        rows     query      done
-        release  suspend    waiting for a person: Release the digest
-        mails    each mail  failing, 1 of 3 items done after 2 attempts: 451 �[31mlater; again 2025-11-21T10:40:30Z
-        sent     put        later
-
-        To let release go on: fedsx flows resume k4x2 --step release
-
-        The value of check:
-        {
-          "problem": null,
-          "valid": true
-        }
-
-        The value of rows:
-        [
-          0,
-          1,
-          2,
-          3,
-          4,
-          5,
-          6,
-          7,
-          8,
-          9,
-          10,
-        … (--json shows all)
-
-        VERSION  POSITION  AT                    WHAT HAPPENED
-        1        32        2025-11-21T10:40:00Z  check done; which chose newsletter; mails goes over 3 items; mails/0 done; mails/1 failed at attempt 2: 451 later; hook sent, attempt 1; hook answered 202; release suspended; release resumed by person; mails tried again by an operator; cancelled: no more
-        "#);
     }
 }

@@ -72,5 +72,6 @@ async fn at_rest(domain: &mut Running, mut flow: Flow) -> anyhow::Result<Flow> {
 fn sentence(what: &str, flow: &Flow) -> String {
     let why = words::why(flow);
     let why = if why.is_empty() { why } else { format!("; {why}") };
-    format!("{what} {} of {}: {}{why}", flow.id, flow.behaviour, flow.status)
+    let status = words::status(flow);
+    format!("{what} {} of {}: {status}{why}", flow.id, flow.behaviour)
 }

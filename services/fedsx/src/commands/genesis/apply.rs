@@ -10,8 +10,9 @@ use crate::{
 
 /// Publishes what a running domain lacks of a bundle, or of a folder of definitions, as the domain's own actor: types
 /// (`DefineType`, `SubtypeOf`) before those that name them, verbs (`DefineActivity`), actors, grants, objects. It takes
-/// effect with the entry. An object whose file has changed is published as an Update, whoever has changed it meanwhile. The same again publishes nothing, also where two apply it at the same time. What is in effect and not in the
-/// bundle stays.
+/// effect with the entry. An object whose file has changed is published as an Update, whoever has changed it meanwhile. The
+/// same again publishes nothing, also where two apply it at the same time. What is in effect and not in the bundle stays. Verbs,
+/// types, views and actors that behaviours and projections name are to be declared by the bundle or the domain.
 #[derive(Debug, Args)]
 pub(crate) struct Apply {
     /// A built-in bundle's name (blog), or a folder (genesis/core/runtime-verbs)
@@ -29,6 +30,7 @@ impl Apply {
         let bundle = Bundle::open(&self.bundle)?;
         let mut domain = self.target.open().await?;
         let known = super::known(&mut domain, &bundle).await?;
+        bundle.declared(|named| known.declares(named, &domain.origin))?;
         let steps = steps(&bundle, &known, &domain.origin);
         let shown: Vec<_> = if self.dry_run {
             steps.iter().map(Shown::planned).collect()

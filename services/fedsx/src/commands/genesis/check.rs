@@ -8,7 +8,8 @@ use crate::{
 };
 
 /// Compiles bundles and compares each with its genesis.lock. Exits with 1, and tells everything that is wrong, by file, line
-/// and key, where something is.
+/// and key, where something is; also verbs, types, views and actors that behaviours and projections name, and neither the bundle
+/// nor one that it includes declares. What a folder of definitions alone names, `apply` checks by the domain.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     /// Folders, or names of built-in bundles; none: all below genesis/
@@ -33,6 +34,7 @@ impl Check {
 /// Checks one, and counts its records and objects.
 fn check(name: &str) -> anyhow::Result<usize> {
     let bundle = Bundle::open(name)?;
+    bundle.stands_alone()?;
     Stale::check(&bundle)?;
     let own = bundle.records.iter().filter(|record| record.is_own);
     Ok(own.count() + bundle.objects.len())

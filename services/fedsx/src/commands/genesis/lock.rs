@@ -21,6 +21,7 @@ impl Lock {
     pub(super) fn run(self) -> anyhow::Result<()> {
         for name in super::named_or_all(self.bundles)? {
             let bundle = Bundle::open(&name)?;
+            bundle.stands_alone()?;
             let folder = bundle.source.on_disk();
             let folder =
                 folder.with_context(|| format!("{name:?} is built in: name its folder, genesis/{name}"))?;

@@ -43,8 +43,16 @@ fn named_or_all(named: Vec<String>) -> anyhow::Result<Vec<String>> {
     if !named.is_empty() {
         return Ok(named);
     }
-    let found = in_folder(Path::new(ROOT))?;
-    anyhow::ensure!(!found.is_empty(), "no bundle lies below {ROOT}/");
+    let root = Path::new(ROOT);
+    let shown = std::path::absolute(root)?;
+    let hint = "name the bundle's folder, or change to the folder around it";
+    anyhow::ensure!(root.is_dir(), "there is no folder {}: {hint}", shown.display());
+    let found = in_folder(root)?;
+    anyhow::ensure!(
+        !found.is_empty(),
+        "no bundle lies below {}: {hint}",
+        shown.display()
+    );
     Ok(found.iter().map(|folder| folder.display().to_string()).collect())
 }
 

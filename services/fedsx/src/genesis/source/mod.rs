@@ -41,7 +41,7 @@ pub(super) const WRITTEN: [Kind; 4] = [Kind::Type, Kind::Verb, Kind::Projection,
 pub(super) const OBJECTS: &str = "objects";
 
 /// The folders of a bundle.
-fn parts() -> impl Iterator<Item = &'static str> {
+pub(super) fn parts() -> impl Iterator<Item = &'static str> {
     WRITTEN.map(folder_of).into_iter().chain([OBJECTS])
 }
 
@@ -51,6 +51,8 @@ pub(crate) struct Source {
     place: Place,
     /// By their paths inside of the bundle.
     files: BTreeMap<String, String>,
+    /// Folders of YAML that are none of a bundle's.
+    unknown: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -78,7 +80,11 @@ impl Source {
             .map(|(path, text)| (path.to_owned(), (*text).to_owned()));
         let files: BTreeMap<_, _> = files.collect();
         let place = Place::BuiltIn(name.to_owned());
-        (!files.is_empty()).then_some(Self { place, files })
+        (!files.is_empty()).then_some(Self {
+            place,
+            files,
+            unknown: Vec::new(),
+        })
     }
 
     /// The names of the built-in bundles that a domain can be.
@@ -110,7 +116,8 @@ impl Source {
                 files.insert(name, read(&entry.path())?);
             }
         }
-        if files.keys().all(|name| name == LOCK) {
+        let unknown = unknown(folder)?;
+        if files.keys().all(|name| name == LOCK) && unknown.is_empty() {
             let known: Vec<_> = Self::names().into_iter().collect();
             anyhow::bail!(
                 "{:?} is neither a built-in bundle ({}) nor a folder with {MANIFEST}, types/, verbs/, projections/ or behaviours/",
@@ -119,7 +126,16 @@ impl Source {
             );
         }
         let place = Place::Folder(folder.to_owned());
-        Ok(Self { place, files })
+        Ok(Self {
+            place,
+            files,
+            unknown,
+        })
+    }
+
+    /// Folders of YAML that nobody reads: their names are misspelt.
+    pub(super) fn unknown(&self) -> impl Iterator<Item = &str> {
+        self.unknown.iter().map(String::as_str)
     }
 
     /// What this bundle stands on: a folder beside its own, or else a built-in one.
@@ -170,6 +186,39 @@ impl std::fmt::Display for Source {
             Place::Folder(folder) => f.write_str(folder.to_string_lossy().trim_end_matches('/')),
         }
     }
+}
+
+/// The folders beside a bundle's own that hold YAML, and are no bundles themselves.
+fn unknown(folder: &Path) -> anyhow::Result<Vec<String>> {
+    let mut found = Vec::new();
+    if !folder.is_dir() {
+        return Ok(found);
+    }
+    for inner in folders(folder)? {
+        let name = inner
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let is_hidden = name.starts_with('.');
+        if !is_hidden && parts().all(|part| part != name) && !holds_definitions(&inner) && holds_yaml(&inner)?
+        {
+            found.push(name);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn holds_yaml(folder: &Path) -> anyhow::Result<bool> {
+    let entries = std::fs::read_dir(folder).with_context(|| folder.display().to_string())?;
+    for entry in entries {
+        let path = entry.with_context(|| folder.display().to_string())?.path();
+        if path.extension().is_some_and(|end| end == "yaml" || end == "yml") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether a path inside of a bundle's folder belongs to the bundle.

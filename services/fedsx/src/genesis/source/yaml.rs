@@ -33,7 +33,7 @@ impl Document {
         let options = serde_saphyr::options! { with_snippet: false, strict_booleans: true };
         let tree: Spanned<Tree> = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
             let line = error.location().map_or(0, |location| location.line());
-            problem(line, format!("is no YAML: {error}"))
+            problem(line, format!("is no YAML: {}", plain(&error.to_string())))
         })?;
         let mut lines = BTreeMap::new();
         match tree.value.place("", &mut lines) {
@@ -68,6 +68,17 @@ impl Document {
             }
         }
     }
+}
+
+/// What is wrong, without what the library would have a program do about it.
+fn plain(error: &str) -> &str {
+    let hints = ["set DuplicateKeyPolicy", "use from_str_multiple", "use from_"];
+    let before = hints
+        .into_iter()
+        .filter_map(|hint| error.split_once(hint))
+        .map(|(before, _)| before);
+    let before = before.min_by_key(|before| before.len()).unwrap_or(error);
+    before.trim_end_matches(|letter: char| letter.is_whitespace() || ",;:.(".contains(letter))
 }
 
 #[derive(Debug)]
@@ -213,6 +224,15 @@ ratio: 1.5
             problem("name: x\nname: y\n").starts_with("a.yaml:2: "),
             "{}",
             problem("name: x\nname: y\n")
+        );
+        assert_eq!(
+            problem("name: x\nname: y\n"),
+            "a.yaml:2: is no YAML: duplicate mapping key: name"
+        );
+        let several = problem("name: x\n---\nname: y\n");
+        assert!(
+            several.contains(": is no YAML: ") && !several.contains("from_"),
+            "{several}"
         );
         assert_eq!(problem("- x\n"), "a.yaml:1: holds no mapping of keys to values");
     }

@@ -1,5 +1,6 @@
 //! Bundles that are written here, and what becomes of them.
 
+mod names;
 mod notifications;
 mod plan;
 
