@@ -143,7 +143,8 @@ impl Stranger {
 
     /// A POST of an activity to a domain's shared inbox, signed by the activity's actor as RFC 9421 describes.
     pub fn letter(&self, to: &Domain, activity: &Value) -> Letter {
-        let actor = activity["actor"].as_str().unwrap_or_default();
+        let actor = &activity["actor"];
+        let actor = actor.as_str().or(actor["id"].as_str()).unwrap_or_default();
         Letter::new(
             to.url("/inbox"),
             activity.to_string().into_bytes(),

@@ -1,4 +1,4 @@
-//! A stranger's HTTP server: actor documents, and inboxes that answer by script.
+//! A stranger's HTTP server: actor documents, and inboxes and webhooks that answer by script.
 
 use std::{
     collections::HashMap,
@@ -23,7 +23,7 @@ use serde_json::Value;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-/// What a stranger's inboxes answer.
+/// What a stranger's inboxes and webhooks answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scripted {
     /// 202, and the activity is kept.
@@ -43,7 +43,7 @@ pub enum Shown {
     Hang,
 }
 
-/// An activity that a stranger's inbox took.
+/// An activity that a stranger's inbox took, or what its webhook was told.
 #[derive(Debug, Clone)]
 pub struct Received {
     pub path: String,
@@ -126,6 +126,7 @@ impl Server {
             .route("/actors/{name}", get(actor))
             .route("/inbox", post(inbox))
             .route("/actors/{name}/inbox", post(inbox))
+            .route("/hooks/{name}", post(inbox))
             .fallback(page)
             .with_state(App {
                 shared,

@@ -1,7 +1,7 @@
 //! What a blog and an events site are made of: articles with addresses of their own, objects of the first day, and events that
 //! take place again.
 
-use fedsx_e2e::{Node, Output};
+use fedsx_e2e::{Node, Output, settle};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -32,7 +32,8 @@ async fn say(node: &Node, actor: &str, verb: &str, path: &str, mut object: Value
     object["id"] = node.url(&format!("/objects/{path}")).into();
     object["attributedTo"] = node.actor(actor).into();
     let public = "https://www.w3.org/ns/activitystreams#Public";
-    let draft = json!({ "type": verb, "object": object, "to": [public] });
+    let followers = format!("{}/followers", node.actor(actor));
+    let draft = json!({ "type": verb, "object": object, "to": [public], "cc": [followers] });
     node.publish_draft(Some(actor), &draft).await
 }
 
@@ -182,6 +183,10 @@ async fn an_event_takes_place_at_the_same_time_of_day() {
             .assert_code(3)
             .assert_says(&format!("the field `{field}` of `Event`"));
     }
+    let mut wrong = event.clone();
+    wrong["rrule"] = "FREQ=DAILY;COUNT=1;UNTIL=20270101".into();
+    let refused = say(&events, "main", "Create", "jam", wrong).await.assert_code(3);
+    refused.assert_says("is a string that is no rrule: it has COUNT and UNTIL");
     say(&events, "main", "Create", "jam", event).await.assert_code(0);
     let window = ["--from", "2026-03-20T00:00:00Z", "--to", "2026-04-01T00:00:00Z"];
     let told = events
@@ -208,5 +213,76 @@ async fn an_event_takes_place_at_the_same_time_of_day() {
         .await
         .assert_code(3)
         .assert_says("`startTime` is missing");
-    events.run(&["occurrences", "nothing"]).await.assert_code(3);
+    let unknown = events.run(&["occurrences", "nothing"]).await.assert_code(3);
+    unknown.assert_says("there is no object");
+    let never = [
+        "occurrences",
+        "jam",
+        "--from",
+        "2026-03-16T00:00:00Z",
+        "--to",
+        "2026-03-17T00:00:00Z",
+    ];
+    assert_eq!(events.json(&never).await, json!([]));
+    let misspelt = events.get("/objects/jam/occurrences?frm=now").await;
+    misspelt.assert_refused(400, "malformed");
+}
+
+/// The terms that an activity, or an object on its own, brings with it.
+fn terms(document: &Value) -> &Value {
+    let context = document["@context"].as_array().expect("a context");
+    context.last().expect("terms")
+}
+
+#[tokio::test]
+async fn what_an_articles_words_mean_goes_with_it() {
+    let (blog, events) = tokio::join!(Node::blog(), Node::events());
+    events.follow("main", &blog.actor("author")).await;
+    let article = json!({
+        "type": "Article", "name": "Gig Night", "category": "review", "tags": ["jazz"], "language": "en",
+    });
+    say(&blog, "author", "Create", "gig", article)
+        .await
+        .assert_code(0);
+    settle(&[&blog, &events]).await;
+    let received = events.received(&blog.actor("author")).await;
+    let theirs = received.iter().find(|entry| entry.name() == "Gig Night");
+    let theirs = theirs.expect("the article");
+    assert_eq!(theirs.verified_by, "proof");
+    assert_eq!(theirs.remarks, [""; 0]);
+    for (term, iri) in [
+        ("schema", "http://schema.org/"),
+        ("slug", "fedsx:slug"),
+        ("category", "schema:articleSection"),
+        ("tags", "schema:keywords"),
+        ("language", "schema:inLanguage"),
+        ("Hashtag", "as:Hashtag"),
+    ] {
+        assert_eq!(terms(&theirs.activity)[term], iri, "{term}");
+    }
+    assert_eq!(
+        theirs.activity["object"]["tag"],
+        json!([{"type": "Hashtag", "name": "#jazz"}])
+    );
+    // Found by its hashtag here and there, and the same on its own.
+    for domain in [&blog, &events] {
+        let found = domain
+            .json(&["relations", "--relation", "tag", "--to", "#jazz"])
+            .await;
+        assert_eq!(found[0]["from"], blog.url("/objects/gig"), "{found}");
+    }
+    let shown = blog.get("/objects/gig").await.assert_status(200).json();
+    assert_eq!(shown["@context"], theirs.activity["@context"]);
+
+    let event = json!({"type": "Event", "name": "Jam", "startTime": "2026-03-15T20:00:00+01:00",
+        "endTime": "2026-03-15T22:00:00+01:00", "joinMode": "free"});
+    say(&events, "main", "Create", "jam", event).await.assert_code(0);
+    settle(&[&events]).await;
+    let event = events.get("/objects/jam").await.assert_status(200).json();
+    assert_eq!(
+        (&terms(&event)["fep"], &terms(&event)["joinMode"]),
+        (&"https://w3id.org/fep/8a8e/".into(), &"fep:joinMode".into())
+    );
+    let calendar = events.get("/objects/main").await.assert_status(200).json();
+    assert_eq!(terms(&calendar)["Calendar"], "fedsx:Calendar");
 }

@@ -2,9 +2,8 @@
 
 use fedsx_e2e::{Node, ask, eventually};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::steps::SOON;
+use crate::steps::{SOON, behaves};
 
 const READING: &str = "
 name: reading
@@ -16,17 +15,10 @@ steps:
 ";
 
 /// A blog whose notes are read by a person, beside its bundle.
-async fn blog() -> (Node, TempDir) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let behaviours = folder.path().join("behaviours");
-    std::fs::create_dir_all(&behaviours).expect("a folder");
-    std::fs::write(behaviours.join("reading.yaml"), READING).expect("a file");
+async fn blog() -> Node {
     let blog = Node::blog().await;
-    let applied = blog
-        .json(&["genesis", "apply", &folder.path().display().to_string()])
-        .await;
-    assert_eq!(applied[0]["name"], "reading", "{applied}");
-    (blog, folder)
+    behaves(&blog, READING).await;
+    blog
 }
 
 /// The id of the flow of an activity, once it waits.
@@ -42,7 +34,7 @@ async fn waiting(blog: &Node, activity: &str) -> String {
 
 #[tokio::test]
 async fn a_person_lets_a_flow_go_on_by_a_command() {
-    let (blog, _folder) = blog().await;
+    let blog = blog().await;
     let note = blog.publish("author", "Gig Night").await;
     let id = waiting(&blog, &note.id).await;
     let flow = blog.json(&["flows", "show", &id[..8]]).await;
@@ -100,12 +92,12 @@ async fn a_person_lets_a_flow_go_on_by_a_command() {
     let none = blog.run(&["flows", "show", "aaaa"]).await.assert_code(3);
     none.assert_says("no flow's id begins with \"aaaa\"");
     let short = blog.run(&["flows", "show", "a"]).await.assert_code(3);
-    short.assert_says("`prefix`");
+    short.assert_says("ID is \"a\"");
 }
 
 #[tokio::test]
 async fn flows_are_moved_over_http_by_who_has_a_token() {
-    let (blog, _folder) = blog().await;
+    let blog = blog().await;
     let token = blog.token();
     let public = waiting(&blog, &blog.publish("author", "Gig Night").await.id).await;
     let private = ["--actor", "author", "--name", "Secret", "--followers-only"];
@@ -118,6 +110,15 @@ async fn flows_are_moved_over_http_by_who_has_a_token() {
         .json();
     assert_eq!(page["flows"].as_array().map(Vec::len), Some(1), "{page}");
     assert_eq!(page["flows"][0]["id"], public);
+    for (path, says) in [
+        ("/flows?limit=0", "`limit` is 0"),
+        ("/flows?lmit=1", "lmit"),
+        ("/behaviours?limit=1", "limit"),
+    ] {
+        let refused = ask(&blog.url(path), Some(&token), None).await;
+        refused.assert_refused(400, "malformed");
+        assert!(refused.json().to_string().contains(says), "{refused}");
+    }
     assert!(!page.to_string().contains("Read it"), "{page}");
     blog.get(&format!("/flows/{public}")).await.assert_status(200);
     blog.get(&format!("/flows/{private}"))
@@ -165,7 +166,7 @@ async fn flows_are_moved_over_http_by_who_has_a_token() {
 
 #[tokio::test]
 async fn a_flow_that_fails_says_so_and_is_ended() {
-    let (blog, _folder) = blog().await;
+    let blog = blog().await;
     let note = blog
         .publish_with(&["--actor", "author", "--name", "Gig Night", "--type", "Event"])
         .await;
@@ -222,6 +223,53 @@ async fn a_flow_that_fails_says_so_and_is_ended() {
         .await
         .assert_code(3);
     unknown.assert_says("there is no behaviour \"riding\"; there are");
+
+    let list = blog.json(&["flows", "list", "--status", "cancelled"]).await;
+    assert_eq!(list["flows"][0]["cause"], "no such text", "{list}");
+    let none = blog
+        .run(&["flows", "list", "--behaviour", "riding"])
+        .await
+        .assert_code(3);
+    none.assert_says("there is no behaviour \"riding\", and no flow of one; there are");
+    let silent = ["flows", "cancel", id, "--reason", " "];
+    blog.run(&silent)
+        .await
+        .assert_code(2)
+        .assert_says("it says nothing");
+}
+
+#[tokio::test]
+async fn a_flow_starts_on_what_an_actor_says_and_by_a_behaviour_that_does_something() {
+    let blog = blog().await;
+    let note = blog
+        .publish_with(&[
+            "--actor",
+            "author",
+            "--name",
+            "Gig Night",
+            "--object",
+            "gig-night",
+        ])
+        .await;
+    let id = waiting(&blog, &note.id).await;
+    let by_object = ["flows", "list", "--object", "gig-night", "--behaviour", "reading"];
+    assert_eq!(blog.json(&by_object).await["flows"][0]["id"], json!(id));
+    let told = blog.json(&["flows", "show", &id]).await;
+    let transition = told["transitions"][0]["position"].to_string();
+    let refused = blog
+        .run(&["flows", "start", "reading", &transition])
+        .await
+        .assert_code(3);
+    refused.assert_says("is no activity of an actor, but a Transition in the stream flow/");
+
+    let off = "name: reading\non: {verbs: [Create]}\nsteps: []\n";
+    behaves(&blog, off).await;
+    let other = blog.publish("author", "Second Night").await;
+    let refused = blog
+        .run(&["flows", "start", "reading", &other.id])
+        .await
+        .assert_code(3);
+    refused.assert_says("the behaviour \"reading\" is switched off: it has no steps");
 }
 
 /// The id of an activity's object.

@@ -236,6 +236,32 @@ async fn a_broken_bundle_is_told_whole_and_a_stale_lock_by_its_records() {
         .await
         .assert_code(1)
         .assert_says("is built in");
+    // Beside the tests there is no such folder.
+    fedsx(&["genesis", "check"])
+        .await
+        .assert_code(1)
+        .assert_says("/genesis: name the bundle's folder, or change to the folder around it");
+}
+
+#[tokio::test]
+async fn what_a_folder_names_is_declared_by_it_or_by_the_domain_that_it_is_applied_to() {
+    let manifest = "name: site\ntitle: A site\nsummary: For tests.\nincludes: [core]\n";
+    let tells = "name: tells\non: {verbs: [Endorse]}\nsteps:\n  \
+                 - {id: tell, effect: notify, with: {to: author, text: a}}\n";
+    let bundle = folder(&[("bundle.yaml", manifest), ("behaviours/tells.yaml", tells)]);
+    let told = fedsx(&["genesis", "check", &path(&bundle)]).await.assert_code(1);
+    told.assert_says(
+        "behaviours/tells.yaml:2: `on.verbs[0]` is \"Endorse\", and no verb of that name is declared",
+    );
+
+    let blog = Node::blog().await;
+    let alone = folder(&[("behaviours/tells.yaml", tells)]);
+    let apply = ["genesis", "apply", &path(&alone)];
+    let refused = blog.run(&apply).await.assert_code(1);
+    refused.assert_says("`on.verbs[0]` is \"Endorse\"");
+    blog.json(&["genesis", "apply", &runtime_verbs()]).await;
+    let applied = blog.json(&apply).await;
+    assert_eq!(rows(&applied), ["published behaviour tells"]);
 }
 
 #[tokio::test]

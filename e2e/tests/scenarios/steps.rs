@@ -78,3 +78,32 @@ pub(crate) async fn flow(domain: &Domain, behaviour: &str, activity: &str, statu
 pub(crate) async fn over(domain: &Domain, behaviour: &str, activity: &str) -> Value {
     flow(domain, behaviour, activity, "completed").await
 }
+
+/// Everything that local actors said, whoever they are.
+pub(crate) async fn said(domain: &Domain) -> Vec<Value> {
+    let log = domain.log().await.into_iter();
+    let said = log.filter(|entry| entry.stream.starts_with("outbox/"));
+    said.map(|entry| entry.activity).collect()
+}
+
+/// Gives a domain one more behaviour, while it runs.
+pub(crate) async fn behaves(domain: &Domain, behaviour: &str) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let behaviours = folder.path().join("behaviours");
+    std::fs::create_dir_all(&behaviours).expect("a folder");
+    std::fs::write(behaviours.join("behaviour.yaml"), behaviour).expect("a file");
+    let folder = folder.path().display().to_string();
+    domain.run(&["genesis", "apply", &folder]).await.assert_code(0);
+}
+
+/// Waits until a delivery of a domain's has come to nothing so often.
+pub(crate) async fn tried(domain: &Domain, times: u32) {
+    eventually("it was tried in vain", BACK, async || {
+        let ledger = domain.deliveries().await;
+        let tried = ledger.iter().map(|row| row.attempts).max();
+        (tried >= Some(times))
+            .then_some(())
+            .ok_or(format!("{tried:?} attempts"))
+    })
+    .await;
+}

@@ -1,37 +1,13 @@
 //! What the bundles of blog and events do by themselves, from one domain to the other.
 
-use std::path::Path;
-
-use fedsx_e2e::{Domain, Node, Stranger, eventually, settle};
+use fedsx_e2e::{Node, Stranger, eventually, settle};
 use futures::{StreamExt as _, stream};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::steps::{SOON, flow, over};
-
-/// Everything that local actors said, whoever they are.
-async fn said(domain: &Domain) -> Vec<Value> {
-    let log = domain.log().await.into_iter();
-    let said = log.filter(|entry| entry.stream.starts_with("outbox/"));
-    said.map(|entry| entry.activity).collect()
-}
+use crate::steps::{SOON, behaves, flow, over, said};
 
 fn of<'a>(said: &'a [Value], verb: &str) -> Vec<&'a Value> {
     said.iter().filter(|activity| activity["type"] == verb).collect()
-}
-
-/// A folder with one behaviour.
-fn behaviour(text: &str) -> TempDir {
-    let folder = tempfile::tempdir().expect("a folder");
-    let behaviours = folder.path().join("behaviours");
-    std::fs::create_dir_all(&behaviours).expect("a folder");
-    std::fs::write(behaviours.join("behaviour.yaml"), text).expect("a file");
-    folder
-}
-
-async fn apply(domain: &Domain, folder: &Path) {
-    let folder = folder.display().to_string();
-    domain.run(&["genesis", "apply", &folder]).await.assert_code(0);
 }
 
 #[tokio::test]
@@ -70,7 +46,8 @@ async fn what_is_no_event_of_ours_or_full_is_not_joined_and_places_are_never_giv
         "dinner",
         json!({"joinMode": "restricted", "maximumAttendeeCapacity": 2}),
     );
-    for draft in [gig, dinner] {
+    let elsewhere = event("elsewhere", json!({"joinMode": "none"}));
+    for draft in [gig, dinner, elsewhere] {
         events.publish_draft(Some("main"), &draft).await.assert_code(0);
     }
     let stranger = Stranger::new().await;
@@ -113,19 +90,59 @@ async fn what_is_no_event_of_ours_or_full_is_not_joined_and_places_are_never_giv
         (yes == 21).then_some(()).ok_or(yes)
     })
     .await;
-    stranger
-        .post(&events, &join("bob", "nowhere"))
-        .await
-        .assert_status(202);
+    // Nothing that has no id is an event, and neither is what is not ours.
+    let nothing = json!({"type": "Join", "object": {}, "to": [events.actor("main")]});
+    for odd in [join("bob", "nowhere"), stranger.seal("bob", &nothing)] {
+        stranger.post(&events, &odd).await.assert_status(202);
+    }
+    let ignored = join("bob", "elsewhere");
+    stranger.post(&events, &ignored).await.assert_status(202);
+    eventually("bob is ignored", SOON, async || {
+        let ignores = stranger.received_verbs("Ignore");
+        let told = ignores.first().map(|ignore| ignore["object"].clone());
+        (told == Some(ignored["id"].clone()))
+            .then_some(())
+            .ok_or(format!("{told:?}"))
+    })
+    .await;
     settle(&[&events]).await;
     assert_eq!((answers("Accept").await, answers("Reject").await), (21, 180));
+    let failed = events.json(&["flows", "list", "--status", "failed"]).await;
+    assert_eq!(failed["flows"], json!([]), "{failed}");
+
+    // A place that somebody gives up is somebody else's.
+    let gig = events.url("/objects/gig");
+    let attendees = async || {
+        let rows = ["views", "rows", "attendees", "--prefix", &gig, "--limit", "100"];
+        let rows = events.json(&rows).await;
+        let rows = rows.as_array().cloned().unwrap_or_default().into_iter();
+        let actors = rows.map(|row| row["value"]["actor"].as_str().unwrap().to_owned());
+        actors.collect::<Vec<_>>()
+    };
+    let seated = attendees().await;
+    assert_eq!(seated.len(), 20, "{seated:?}");
+    let leaver = seated[0].rsplit('/').next().unwrap();
+    let leave = json!({"type": "Leave", "object": gig, "to": [events.actor("main")]});
+    let leave = stranger.seal(leaver, &leave);
+    stranger.post(&events, &leave).await.assert_status(202);
+    over(&events, "leave", leave["id"].as_str().unwrap()).await;
+    // However often they ask, and however they say who they are, it is one.
+    for n in 0..3 {
+        let crowd = json!({"id": stranger.actor("crowd"), "n": n});
+        let join = json!({"type": "Join", "actor": crowd, "object": gig, "to": [events.actor("main")]});
+        let join = stranger.seal("crowd", &join);
+        stranger.post(&events, &join).await.assert_status(202);
+        over(&events, "rsvp", join["id"].as_str().unwrap()).await;
+    }
+    let after = attendees().await;
+    assert_eq!(after.len(), 20, "{after:?}");
+    assert!(after.contains(&stranger.actor("crowd")) && !after.contains(&seated[0]));
 }
 
 /// Each answers whatever the other says to it.
 #[tokio::test]
 async fn two_domains_that_answer_each_other_fall_silent_and_say_why() {
-    let folder = behaviour(
-        "
+    let answer = "
 name: answer
 on: {verbs: [Create], types: [Note]}
 when: entry.stream == 'inbox'
@@ -137,11 +154,10 @@ steps:
         type: Create
         object: {type: Note, name: =activity.object.name + '!'}
         to: [=activity.actor]
-",
-    );
+";
     let (blog, events) = tokio::join!(Node::blog(), Node::events());
     for domain in [&blog, &events] {
-        apply(domain, folder.path()).await;
+        behaves(domain, answer).await;
     }
     let base = events.base();
     let flags = ["--actor", "author", "--name", "Hello", "--direct", "--to", &base];
@@ -163,59 +179,4 @@ steps:
     };
     let (there, back) = (notes(&said(&blog).await), notes(&said(&events).await));
     assert_eq!((there, back), (5, 4), "the first, and eight answers");
-}
-
-/// The process dies whenever another step has been done, and what comes of it in the end is what one does that nobody disturbs.
-#[tokio::test]
-async fn killed_at_every_step_a_flow_does_each_of_them_once() {
-    let steps: String = (0..10)
-        .map(|step| {
-            format!(
-                "
-  - id: say-{step}
-    effect: emit
-    with: {{actor: author, activity: {{type: Create, object: {{type: Note, name: 'step-{step}'}}}}}}
-  - id: count-{step}
-    effect: put
-    with: {{key: =activity.id, value: \"=current == null ? 1 : current + 1\"}}"
-            )
-        })
-        .collect();
-    let folder = behaviour(&format!(
-        "name: ten\non: {{verbs: [Create], types: [Article]}}\nsteps:{steps}\n"
-    ));
-    let mut blog = Node::blog().await;
-    apply(&blog, folder.path()).await;
-    let article = ["--actor", "author", "--type", "Article", "--name", "Gig Night"];
-    let undisturbed = over(&blog, "ten", &blog.publish_with(&article).await.cid).await;
-    let article = blog.publish_with(&article).await;
-    for step in 0..10 {
-        let name = format!("step-{step}");
-        eventually(&name, SOON, async || {
-            let said = said(&blog).await;
-            let done = said.iter().filter(|said| said["object"]["name"] == *name).count();
-            (done == 2).then_some(()).ok_or(done)
-        })
-        .await;
-        blog.kill9();
-        blog.start().await;
-    }
-    let flow = over(&blog, "ten", &article.cid).await;
-    let record = |flow: &Value| -> Vec<Value> {
-        let steps = flow["steps"].as_array().cloned().unwrap_or_default().into_iter();
-        steps
-            .map(|step| match step["kind"].as_str() {
-                // What was published has another id each time.
-                Some("emit") => json!([step["id"], step["stand"]]),
-                _ => json!([step["id"], step["stand"], step["value"]]),
-            })
-            .collect()
-    };
-    assert_eq!(record(&flow), record(&undisturbed));
-    let said = said(&blog).await;
-    for step in 0..10 {
-        let name = format!("step-{step}");
-        let times = said.iter().filter(|said| said["object"]["name"] == *name).count();
-        assert_eq!(times, 2, "{name}");
-    }
 }

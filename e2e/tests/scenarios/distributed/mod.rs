@@ -3,6 +3,7 @@
 mod blobs;
 mod broker;
 mod database;
+mod flows;
 mod frozen;
 mod health;
 mod killed;
@@ -20,6 +21,11 @@ use fedsx_e2e::{Deployment, Load, Node, verify};
 struct Pair {
     blog: Deployment,
     events: Node,
+}
+
+/// Kills every process of a domain.
+fn lose(domain: &mut Deployment) {
+    domain.replicas().iter_mut().for_each(fedsx_e2e::Replica::kill9);
 }
 
 /// What is published at both ends meanwhile.

@@ -10,7 +10,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::steps::{BACK, SOON};
+use crate::steps::{BACK, SOON, tried};
 
 /// A peer is parked after two minutes, when it is tried again.
 const PARKED: Duration = Duration::from_mins(4);
@@ -36,14 +36,7 @@ async fn a_peer_that_was_away_for_a_while_has_missed_nothing() {
     let mut load = Load::on(&blog, "author");
     load.goes_on(25).await;
     events.kill9();
-    eventually("the peer was tried again", BACK, async || {
-        let ledger = blog.deliveries().await;
-        let tried = ledger.iter().map(|row| row.attempts).max();
-        (tried >= Some(2))
-            .then_some(())
-            .ok_or(format!("{tried:?} attempts"))
-    })
-    .await;
+    tried(&blog, 2).await;
     events.start().await;
     load.goes_on(25).await;
     verify(&blog, "author", &load.finish().await, &[&events], &[]).await;

@@ -3,11 +3,8 @@
 use fedsx_e2e::{Deployment, Plan, eventually, smtp};
 use serde_json::{Value, json};
 
-use crate::steps::{BACK, SOON, flow, over};
-
-async fn lose(domain: &mut Deployment) {
-    domain.replicas().iter_mut().for_each(fedsx_e2e::Replica::kill9);
-}
+use super::lose;
+use crate::steps::{BACK, SOON, flow, over, tried};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_article_is_allocated_while_the_calendars_domain_is_down_and_linked_when_it_is_back() {
@@ -24,19 +21,13 @@ async fn an_article_is_allocated_while_the_calendars_domain_is_down_and_linked_w
         "gig-night",
     ];
     blog.publish_with(&article).await;
-    lose(&mut events).await;
+    events.follow("main", &author).await;
+    lose(&mut events);
     let calendar = events.actor("main");
     let allocate = ["allocate", "gig-night", &calendar, "--actor", "author"];
     let allocated = blog.json(&allocate).await;
     let cid = allocated["cid"].as_str().unwrap().to_owned();
-    eventually("it was tried in vain", BACK, async || {
-        let ledger = blog.deliveries().await;
-        let tried = ledger.iter().map(|row| row.attempts).max();
-        (tried >= Some(2))
-            .then_some(())
-            .ok_or(format!("{tried:?} attempts"))
-    })
-    .await;
+    tried(&blog, 2).await;
     events.start().await;
 
     let flow = over(&events, "link", &cid).await;
@@ -63,7 +54,7 @@ async fn an_article_is_allocated_while_the_calendars_domain_is_down_and_linked_w
     .await;
     // Also where everything that was ever read has to be read again, nothing is said twice.
     let before = events.head().await;
-    lose(&mut events).await;
+    lose(&mut events);
     events.database().execute("DROP SCHEMA projection CASCADE").await;
     events.start().await;
     assert_eq!(over(&events, "link", &cid).await, flow);
@@ -95,7 +86,7 @@ async fn a_digest_that_waits_is_mailed_once_it_is_released_whoever_was_killed_me
     let newsletter = said(update("newsletter")).await;
     over(&blog, "blog-digest", &urgent).await;
     let waits = flow(&blog, "blog-digest", &newsletter, "waiting").await;
-    lose(&mut blog).await;
+    lose(&mut blog);
     blog.start().await;
     assert_eq!(server.mails().len(), 0);
 
