@@ -439,3 +439,71 @@ async fn what_an_each_comes_to_is_bounded_as_a_whole() {
     assert!(flow.cause.contains("more than 262144 bytes"), "{}", flow.cause);
     assert_eq!(flow.steps[0].items_done, 5);
 }
+
+/// Rows of a view are all there are, as many as were asked for, or an error.
+#[tokio::test]
+async fn a_query_leaves_no_row_out_without_a_word() {
+    let single = Single::start().await;
+    let view = json!({"name": "said", "profile": "fedsx-cel-1", "on": {"verbs": ["Create"]},
+        "when": "has(activity.object.content)", "key": "activity.object.id",
+        "fold": "{'text': activity.object.content}"});
+    single
+        .domain
+        .publish("", json!({"type": "DefineProjection", "object": view}))
+        .await;
+    let query = |limit: Value| {
+        let mut with = json!({"view": "said"});
+        if !limit.is_null() {
+            with["limit"] = limit;
+        }
+        json!([{"id": "look", "effect": "query", "with": with}])
+    };
+    single.define("all", "Announce", query(Value::Null)).await;
+    single.define("two", "Announce", query(json!(2))).await;
+    let say = async |serial: u32, size: usize| {
+        let object = json!({"id": format!("https://blog.example/objects/{serial}"), "type": "Note",
+            "content": "x".repeat(size)});
+        single
+            .domain
+            .publish(ALICE, json!({"type": "Create", "object": object}))
+            .await;
+    };
+    let announce = json!({"type": "Announce", "object": "https://blog.example/objects/1"});
+    let come_to = async |flows: usize| {
+        eventually("both have looked", async || {
+            let all = single.flows().await;
+            all.len() == flows
+                && all
+                    .iter()
+                    .all(|flow| flow.status == "completed" || flow.status == "failed")
+        })
+        .await;
+        let mut found = BTreeMap::new();
+        let (mut latest, flows) = (0, single.flows().await);
+        for flow in &flows {
+            latest = latest.max(flow.position);
+        }
+        for flow in flows.into_iter().filter(|flow| flow.position == latest) {
+            let shown = single.show(&flow.id).await;
+            let rows = values(&shown).remove("look");
+            let rows = rows.and_then(|rows| rows.as_array().map(Vec::len));
+            found.insert(flow.behaviour, rows.ok_or(flow.cause));
+        }
+        found
+    };
+    for serial in 0..5 {
+        say(serial, 1).await;
+    }
+    single.domain.publish(ALICE, announce.clone()).await;
+    assert_eq!(
+        come_to(2).await,
+        BTreeMap::from([("all".to_owned(), Ok(5)), ("two".to_owned(), Ok(2))])
+    );
+    say(5, 40 << 10).await;
+    say(6, 40 << 10).await;
+    single.domain.publish(ALICE, announce).await;
+    let found = come_to(4).await;
+    assert_eq!(found["two"], Ok(2));
+    let cause = found["all"].clone().unwrap_err();
+    assert!(cause.contains("the 7 rows have more than 65536 bytes"), "{cause}");
+}
