@@ -5,7 +5,6 @@ mod seal;
 
 use std::sync::Arc;
 
-pub(crate) use context::{NAMESPACE, NAMESPACE_PREFIX, TERMS};
 pub use seal::{Named, Seal, Sealed};
 use serde_json::{Map, Value};
 

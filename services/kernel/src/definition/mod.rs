@@ -37,6 +37,7 @@ pub use projection_record::{Body, Declared, OF_ENTRIES, OF_ROWS, ProjectionRecor
 pub use read::{DEFINES, DefinitionError, Kind};
 pub use rules::{Derives, MAX_RULES, RelationRule};
 pub use schema::{Refinement, Schema};
+pub(crate) use terms::{NAMESPACE, NAMESPACE_PREFIX, TERMS};
 pub use terms::{Term, Terms};
 pub use type_record::{InstanceType, MAX_CHAIN, SubtypeLink, TYPE_DOC, TypeRecord, VerbRecord};
 pub use vocabulary::{is_activitystreams, is_name};

@@ -12,7 +12,11 @@ use super::{
     read::DefinitionError,
     vocabulary::{is_name, is_term},
 };
-use crate::draft::{NAMESPACE, NAMESPACE_PREFIX, TERMS};
+
+/// Where fed-sx' own terms live, under which prefix, and which of them an activity may use.
+pub(crate) const NAMESPACE: &str = "https://fed-sx.org/ns#";
+pub(crate) const NAMESPACE_PREFIX: &str = "fedsx";
+pub(crate) const TERMS: [&str; 4] = ["prev", "causedBy", "causeDepth", "typeCid"];
 
 /// The member of a record that declares them.
 pub(super) const KEY: &str = "context";

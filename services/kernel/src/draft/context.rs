@@ -7,16 +7,11 @@ use serde_json::{Map, Value, json};
 use super::{DraftError, field};
 use crate::{
     activity::CONTEXT,
-    definition::{Term, Terms},
+    definition::{NAMESPACE, NAMESPACE_PREFIX, TERMS, Term, Terms},
 };
 
 /// The terms of `proof` (FEP-8b32).
 const DATA_INTEGRITY: &str = "https://w3id.org/security/data-integrity/v2";
-/// Where fed-sx' own terms live, under which prefix, and which of them an activity may use.
-pub(crate) const NAMESPACE: &str = "https://fed-sx.org/ns#";
-pub(crate) const NAMESPACE_PREFIX: &str = "fedsx";
-pub(crate) const TERMS: [&str; 4] = ["prev", "causedBy", "causeDepth", "typeCid"];
-
 /// The context with all that a sealed activity's terms need: what is missing is appended.
 pub(super) fn complete(context: Option<Value>) -> Result<Value, DraftError> {
     let mut entries = match context {

@@ -10,8 +10,8 @@ use crate::{
     refusal,
     registry::{
         Registry,
-        check::Speaker,
         checked::{Checked, completed, speaker},
+        stages::Speaker,
         unique,
     },
 };

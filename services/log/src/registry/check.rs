@@ -1,7 +1,7 @@
 //! The schema stages, which run before every append: the verb's schema, then the object's types. Pure: what is known of
 //! types comes in.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use fedsx_kernel::{
     activity::types_of,
@@ -12,36 +12,15 @@ use fedsx_runtime::code::{Code, Refusal};
 use serde_json::{Map, Value};
 
 use super::{
-    Registry,
     resolve::{Broken, Resolved, one_meaning},
     row,
     row::Said,
+    stages::{Speaker, Stages},
 };
 use crate::store::DefinitionRow;
 
 /// What an entry's `remarks` say where an object's type could not be resolved.
 pub const SKIPPED: &str = "validation_skipped";
-
-/// Who says it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Speaker<'a> {
-    /// A local actor, of a draft.
-    Local(&'a str),
-    /// The domain's own base, of a draft: it may always define.
-    Base,
-    /// An actor of another domain.
-    Remote,
-}
-
-/// What the stages know.
-#[derive(Debug, Clone, Copy)]
-pub struct Stages<'a> {
-    pub registry: &'a Registry,
-    /// Peers' types that the activity names, as far as they are here.
-    pub fetched: &'a HashMap<Cid, Arc<TypeRecord>>,
-    /// Whether an object whose type cannot be resolved is refused.
-    pub strict: bool,
-}
 
 /// An activity that passed.
 #[derive(Debug, Clone, Default, PartialEq)]

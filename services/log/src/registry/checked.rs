@@ -8,9 +8,10 @@ use serde_json::{Map, Value};
 
 use super::{
     Registry,
-    check::{Passed, Speaker, Stages},
+    check::Passed,
     row,
     row::Said,
+    stages::{Speaker, Stages},
 };
 use crate::refusal;
 

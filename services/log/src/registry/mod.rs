@@ -21,6 +21,7 @@ pub mod checked;
 mod current;
 mod resolve;
 pub mod row;
+pub mod stages;
 pub mod unique;
 
 pub use current::Current;

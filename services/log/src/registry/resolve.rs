@@ -10,7 +10,7 @@ use fedsx_kernel::{
 use fedsx_runtime::code::{Code, Refusal};
 use serde_json::{Map, Value};
 
-use super::check::{Speaker, Stages};
+use super::stages::{Speaker, Stages};
 
 impl Stages<'_> {
     /// The type that an object names, by CID or, where a local actor speaks, by a name that is bound here.

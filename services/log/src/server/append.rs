@@ -15,7 +15,7 @@ use crate::{
     limits::{self, MAX_ENTRIES, MAX_ID},
     plan::{Answer, Append, Complete, Expected, NewEntry, Request},
     refusal::{self, malformed},
-    registry::{check::Speaker, checked::Checked},
+    registry::{checked::Checked, stages::Speaker},
     store::Placed,
 };
 

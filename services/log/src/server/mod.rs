@@ -35,7 +35,7 @@ use crate::{
     metrics::Metrics,
     peer_types::{MAX_FOR_ONE, PeerTypes},
     plan::{self, Answer},
-    registry::{Current, check::Speaker, checked::Checked},
+    registry::{Current, checked::Checked, stages::Speaker},
     store::{Store, StoreError},
     subscribe,
 };
