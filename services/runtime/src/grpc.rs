@@ -6,14 +6,13 @@ use std::{future::ready, io, time::Duration};
 use futures::{Stream, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::server::TlsStream;
-use tokio_util::sync::CancellationToken;
 use tonic::{
     service::Routes,
     transport::{Server, server::Connected},
 };
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-use crate::{health::Readiness, shutdown::Shutdown, transport::ServerTls};
+use crate::{health::Readiness, shutdown::Shutdown, tls::ServerTls};
 
 /// A connection that is silent for so long is asked whether it lives.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
@@ -70,7 +69,7 @@ async fn tell(reporter: HealthReporter, services: &'static [&'static str], readi
     }
 }
 
-/// Serves until the token is cancelled, then lets calls under way end.
+/// Serves until shutdown, then lets calls under way end for as long as they may.
 ///
 /// # Errors
 /// Where the listener fails.
@@ -78,7 +77,7 @@ pub async fn serve<I, C>(
     routes: Routes,
     incoming: I,
     tls: Option<ServerTls>,
-    stop: CancellationToken,
+    shutdown: &Shutdown,
 ) -> Result<(), tonic::transport::Error>
 where
     I: Stream<Item = io::Result<C>>,
@@ -92,14 +91,22 @@ where
         // Some services can be read as JSON too.
         .accept_http1(true)
         .add_routes(routes);
-    let stopped = stop.cancelled_owned();
-    match tls {
-        None => server.serve_with_incoming_shutdown(incoming, stopped).await,
-        Some(tls) => {
-            let secured = secured(incoming, tls);
-            server.serve_with_incoming_shutdown(secured, stopped).await
+    let stopped = shutdown.token().cancelled_owned();
+    let serving = async {
+        match tls {
+            None => server.serve_with_incoming_shutdown(incoming, stopped).await,
+            Some(tls) => {
+                let secured = secured(incoming, tls);
+                server.serve_with_incoming_shutdown(secured, stopped).await
+            }
         }
-    }
+    };
+    // Who does not read keeps its connection.
+    shutdown
+        .hard()
+        .run_until_cancelled(serving)
+        .await
+        .unwrap_or(Ok(()))
 }
 
 /// The connections on which a handshake succeeds.

@@ -20,6 +20,7 @@ pub mod problem;
 pub mod serve;
 pub mod shutdown;
 pub mod telemetry;
+pub mod tls;
 pub mod token;
 pub mod transport;
 

@@ -11,7 +11,9 @@ use std::{collections::BTreeSet, net::SocketAddr, path::Path, time::Duration};
 
 use fedsx_runtime::{
     grpc,
-    transport::{self, Channel, ChannelError, ClientTls, Replicas, ServerTls},
+    shutdown::Shutdown,
+    tls::{Protocol, ServerTls},
+    transport::{self, Channel, ChannelError, ClientTls, Replicas},
 };
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tokio::{
@@ -19,7 +21,6 @@ use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinHandle,
 };
-use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status, service::Routes, transport::server::TcpIncoming};
 use tonic_health::{
     ServingStatus,
@@ -29,7 +30,7 @@ use tonic_health::{
 /// A replica that serves the health of a service that bears its name.
 struct Replica {
     address: SocketAddr,
-    stop: CancellationToken,
+    stop: Shutdown,
     serving: JoinHandle<()>,
 }
 
@@ -39,9 +40,12 @@ impl Replica {
         let address = listener.local_addr().unwrap();
         let (reporter, health) = tonic_health::server::health_reporter();
         reporter.set_service_status(name, ServingStatus::Serving).await;
-        let (stop, routes) = (CancellationToken::new(), Routes::new(health));
-        let served = grpc::serve(routes, TcpIncoming::from(listener), tls, stop.clone());
-        let serving = tokio::spawn(async move { served.await.unwrap() });
+        let (stop, routes) = (Shutdown::default(), Routes::new(health));
+        let ending = stop.clone();
+        let serving = tokio::spawn(async move {
+            let served = grpc::serve(routes, TcpIncoming::from(listener), tls, &ending);
+            served.await.unwrap();
+        });
         Self {
             address,
             stop,
@@ -50,7 +54,7 @@ impl Replica {
     }
 
     async fn end(self) -> SocketAddr {
-        self.stop.cancel();
+        self.stop.begin();
         self.serving.await.unwrap();
         self.address
     }
@@ -173,7 +177,7 @@ async fn a_replica_that_is_frozen_before_the_handshake_costs_a_call_nothing_but_
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     certify(folder.path(), "ours");
-    let tls = ServerTls::read(&path("ours.crt"), &path("ours.key")).unwrap();
+    let tls = ServerTls::read(&path("ours.crt"), &path("ours.key"), Protocol::Grpc).unwrap();
     let replica = Replica::start("first", "127.0.0.1:0", Some(tls)).await;
     let frozen = frozen().await;
     let over = |addresses: &[SocketAddr]| -> Channel {
@@ -196,7 +200,7 @@ async fn a_client_that_does_not_shake_hands_is_hung_up_on() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     certify(folder.path(), "ours");
-    let tls = ServerTls::read(&path("ours.crt"), &path("ours.key")).unwrap();
+    let tls = ServerTls::read(&path("ours.crt"), &path("ours.key"), Protocol::Grpc).unwrap();
     let replica = Replica::start("first", "127.0.0.1:0", Some(tls)).await;
     let mut silent = TcpStream::connect(replica.address).await.unwrap();
     let read = tokio::time::timeout(PATIENCE, silent.read(&mut [0])).await;
@@ -216,7 +220,7 @@ async fn a_renewed_certificate_is_shown_and_one_that_is_half_written_is_not() {
     }
     put("old", "crt");
     put("old", "key");
-    let tls = ServerTls::read(&certificate, &key).unwrap();
+    let tls = ServerTls::read(&certificate, &key, Protocol::Grpc).unwrap();
     let replica = Replica::start("first", "127.0.0.1:0", Some(tls)).await;
     let is_trusted_by = async |authority: &str| {
         let trusted = ClientTls::read(&path(&format!("{authority}.ca"))).unwrap();
@@ -238,7 +242,7 @@ async fn tls_needs_a_certificate_of_the_trusted_authority() {
     for authority in ["ours", "other"] {
         certify(folder.path(), authority);
     }
-    let tls = ServerTls::read(&path("ours.crt"), &path("ours.key")).unwrap();
+    let tls = ServerTls::read(&path("ours.crt"), &path("ours.key"), Protocol::Grpc).unwrap();
     let replica = Replica::start("first", "127.0.0.1:0", Some(tls)).await;
     let url = vec![format!("https://localhost:{}", replica.address.port())];
 

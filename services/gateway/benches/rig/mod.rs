@@ -114,13 +114,13 @@ pub(crate) async fn gateway(behind: &Behind) -> SocketAddr {
     let mut settings = Settings::new(ORIGIN.parse().unwrap());
     (settings.client_rate, settings.origin_rate) = (None, None);
     let context = Context::default();
-    let stop = context.shutdown.token();
+    let shutdown = context.shutdown.clone();
     let router = fedsx_gateway::start(settings, log, projection, flows, fetcher, context)
         .await
         .unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(serve::serve(listener, router, stop));
+    tokio::spawn(serve::Server::new(router).run(listener, shutdown));
     address
 }
 

@@ -94,7 +94,7 @@ async fn receive_body(app: &App, inbox: Option<String>, request: Request) -> Res
     let status = match &outcome {
         Ok(appended) => status(*appended),
         Err(problem) => {
-            span.record("error.type", problem.refusal.code.as_str());
+            telemetry::refused(&span, &problem.refusal);
             problem.refusal.code.http()
         }
     };
@@ -135,7 +135,6 @@ fn span(app: &App, received: &Received) -> Span {
         http.request.method = "POST",
         http.route = route,
         http.response.status_code = field::Empty,
-        error.type = field::Empty,
         activitypub.activity.id = received.activity.id(),
         activitypub.activity.type = received.activity.verb(),
         activitypub.actor.id = received.activity.actor(),

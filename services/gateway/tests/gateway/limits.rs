@@ -5,11 +5,10 @@ use std::{convert::Infallible, net::SocketAddr, time::Duration};
 use axum::{body::Body, extract::ConnectInfo};
 use bytes::Bytes;
 use fedsx_gateway::Rate;
-use fedsx_runtime::serve;
+use fedsx_runtime::{serve::Server, shutdown::Shutdown};
 use futures::{StreamExt as _, stream};
 use http::{HeaderMap, HeaderValue, Request, header};
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     domain::{Domain, fetcher},
@@ -234,10 +233,10 @@ async fn a_client_that_sends_slowly_takes_its_share_until_it_is_cut_off_and_nobo
 #[tokio::test]
 async fn who_is_refused_while_sending_sees_why() {
     let domain = Domain::new().await;
-    let stop = CancellationToken::new();
+    let stop = Shutdown::default();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let inbox = format!("http://{}/inbox", listener.local_addr().unwrap());
-    let server = tokio::spawn(serve::serve(listener, domain.router.clone(), stop.clone()));
+    let server = tokio::spawn(Server::new(domain.router.clone()).run(listener, stop.clone()));
     for (content_type, size, status) in [
         ("application/activity+json", 4 << 20, 413),
         ("text/plain", 4 << 20, 415),
@@ -250,7 +249,7 @@ async fn who_is_refused_while_sending_sees_why() {
             .unwrap();
         assert_eq!(answer.status, status, "{content_type} of {size} bytes");
     }
-    stop.cancel();
+    stop.begin();
     server.await.unwrap();
 }
 

@@ -1,19 +1,28 @@
 //! The guarded client: the only way out of a domain, for fetches and for deliveries.
 //!
 //! Every address is checked after DNS resolution: private, loopback and link-local ones are refused, and so is plain
-//! http, except for the peers that the configuration lists. Size, time and redirects are bounded.
+//! http, except for the peers that the configuration lists. Those that it says are inside the cluster are reached there,
+//! whatever the DNS says ([`resolve`], [`inside`]). Size, time and redirects are bounded.
 
 mod address;
+mod inside;
 mod policy;
+mod resolve;
 mod resolver;
+#[cfg(test)]
+mod tests;
 
 use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use reqwest::{Client, Method, Response, redirect};
+use inside::Inside;
+use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response, redirect};
 use url::Url;
 
 pub use policy::{Policy, PolicyError};
+pub use resolve::ResolveError;
+
+use crate::tls::TlsError;
 
 /// Time for a whole exchange.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
@@ -50,6 +59,19 @@ pub enum FetchError {
     Redirects,
 }
 
+/// There is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum FetcherError {
+    #[error("the authority that vouches for {host} inside the cluster (`resolve`)")]
+    Authority {
+        host: String,
+        #[source]
+        source: TlsError,
+    },
+    #[error("no HTTP client can be made")]
+    Client(#[from] reqwest::Error),
+}
+
 /// A document that a GET brought.
 #[derive(Debug, Clone)]
 pub struct Document {
@@ -78,30 +100,38 @@ pub fn choose_tls_provider() {
 #[derive(Debug, Clone)]
 pub struct Fetcher {
     client: Client,
+    inside: Arc<Inside>,
     policy: Arc<Policy>,
+}
+
+/// What every client has in common.
+fn builder() -> ClientBuilder {
+    Client::builder()
+        .user_agent(concat!("fed-sx/", env!("CARGO_PKG_VERSION")))
+        .redirect(redirect::Policy::none())
+        // Also where another crate of the process has HTTP/2 built in.
+        .http1_only()
+        // A proxy would resolve names itself, past the guard.
+        .no_proxy()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(TIMEOUT)
+        .pool_max_idle_per_host(IDLE_PER_HOST)
 }
 
 impl Fetcher {
     /// A client under a policy.
     ///
     /// # Errors
-    /// Where the TLS roots of this machine cannot be read.
-    pub fn new(policy: Policy) -> Result<Self, reqwest::Error> {
+    /// Where the TLS roots of this machine, or the authority of a peer inside the cluster, cannot be read.
+    pub fn new(policy: Policy) -> Result<Self, FetcherError> {
         choose_tls_provider();
         let policy = Arc::new(policy);
-        let client = Client::builder()
-            .user_agent(concat!("fed-sx/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirect::Policy::none())
-            // Also where another crate of the process has HTTP/2 built in.
-            .http1_only()
-            // A proxy would resolve names itself, past the guard.
-            .no_proxy()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(TIMEOUT)
-            .pool_max_idle_per_host(IDLE_PER_HOST)
-            .dns_resolver(Arc::new(resolver::GuardedResolver::new(policy.clone())))
-            .build()?;
-        Ok(Self { client, policy })
+        let guarded = resolver::GuardedResolver::new(policy.clone());
+        Ok(Self {
+            client: builder().dns_resolver(Arc::new(guarded)).build()?,
+            inside: Arc::new(Inside::new(policy.inside())?),
+            policy,
+        })
     }
 
     /// The rules that this client keeps.
@@ -132,17 +162,15 @@ impl Fetcher {
         let mut url = self.policy.check(url)?;
         for _ in 0..=MAX_REDIRECTS {
             let response = self
-                .client
-                .get(url.clone())
+                .request(&Method::GET, &url)
                 .header("accept", accept)
                 .send()
                 .await
                 .map_err(|error| unreachable(&error))?;
             let status = response.status();
             if status.is_redirection() {
-                url = self
-                    .policy
-                    .check(redirect_target(&response).ok_or(FetchError::Redirects)?.as_str())?;
+                let target = redirect_target(&url, &response).ok_or(FetchError::Redirects)?;
+                url = self.policy.check(target.as_str())?;
                 continue;
             }
             if !status.is_success() {
@@ -166,8 +194,7 @@ impl Fetcher {
     pub async fn post(&self, url: &str, headers: http::HeaderMap, body: Bytes) -> Result<Answer, FetchError> {
         let url = self.policy.check(url)?;
         let response = self
-            .client
-            .request(Method::POST, url)
+            .request(&Method::POST, &url)
             .headers(headers)
             .body(body)
             .send()
@@ -189,6 +216,15 @@ impl Fetcher {
     }
 }
 
+impl Fetcher {
+    /// A request to a URL that the policy has let pass.
+    fn request(&self, method: &Method, url: &Url) -> RequestBuilder {
+        self.inside
+            .request(method, url)
+            .unwrap_or_else(|| self.client.request(method.clone(), url.clone()))
+    }
+}
+
 fn header(response: &Response, name: &str) -> Option<String> {
     response
         .headers()
@@ -197,8 +233,9 @@ fn header(response: &Response, name: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
-fn redirect_target(response: &Response) -> Option<Url> {
-    response.url().join(&header(response, "location")?).ok()
+/// Relative to the URL that was asked for, which is not the one that a peer inside the cluster was sent.
+fn redirect_target(asked: &Url, response: &Response) -> Option<Url> {
+    asked.join(&header(response, "location")?).ok()
 }
 
 /// The body, or none where it is larger than the limit.
@@ -227,88 +264,4 @@ fn unreachable(error: &reqwest::Error) -> FetchError {
     } else {
         cause.to_string()
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use axum::{Router, http::StatusCode, routing::get};
-
-    use super::*;
-
-    async fn serve(router: Router) -> String {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let origin = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        origin
-    }
-
-    fn fetcher(plain: &[&str]) -> Fetcher {
-        Fetcher::new(Policy::new(plain.iter().map(|origin| (*origin).to_owned())).unwrap()).unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_listed_peer_is_fetched_and_a_stranger_on_loopback_is_not() {
-        let origin = serve(Router::new().route("/", get(|| async { "hello" }))).await;
-        let document = fetcher(&[&origin]).get(&origin, "*/*").await.unwrap();
-        assert_eq!(&document.body[..], b"hello");
-        assert!(matches!(
-            fetcher(&[]).get(&origin, "*/*").await,
-            Err(FetchError::Forbidden(_))
-        ));
-    }
-
-    #[tokio::test]
-    async fn a_redirect_to_a_private_address_is_refused() {
-        let to = [("location", "http://10.0.0.1/secret")];
-        let origin =
-            serve(Router::new().route("/", get(move || async move { (StatusCode::FOUND, to) }))).await;
-        assert!(matches!(
-            fetcher(&[&origin]).get(&origin, "*/*").await,
-            Err(FetchError::Forbidden(_))
-        ));
-    }
-
-    #[tokio::test]
-    async fn a_name_that_resolves_to_loopback_is_refused() {
-        assert!(matches!(
-            fetcher(&[]).get("https://localhost:1/", "*/*").await,
-            Err(FetchError::Forbidden(PolicyError::PrivateAddress(_)))
-        ));
-    }
-
-    #[tokio::test]
-    async fn an_endless_document_is_cut_off() {
-        let origin = serve(Router::new().route("/", get(|| async { vec![b'x'; MAX_DOCUMENT + 1] }))).await;
-        assert_eq!(
-            fetcher(&[&origin]).get(&origin, "*/*").await.unwrap_err(),
-            FetchError::TooLarge(MAX_DOCUMENT)
-        );
-        let (few, enough) = (MAX_DOCUMENT - 1, MAX_DOCUMENT + 1);
-        let error = fetcher(&[&origin]).get_within(&origin, "*/*", few).await;
-        assert_eq!(error.unwrap_err(), FetchError::TooLarge(few));
-        let document = fetcher(&[&origin]).get_within(&origin, "*/*", enough).await;
-        assert_eq!(document.unwrap().body.len(), enough);
-    }
-
-    #[tokio::test]
-    async fn an_endless_redirect_ends() {
-        let router = Router::new().route("/", get(|| async { (StatusCode::FOUND, [("location", "/")]) }));
-        let origin = serve(router).await;
-        assert_eq!(
-            fetcher(&[&origin]).get(&origin, "*/*").await.unwrap_err(),
-            FetchError::Redirects
-        );
-    }
-
-    #[tokio::test]
-    async fn a_closed_port_is_unreachable_with_its_cause() {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let origin = format!("http://{}", listener.local_addr().unwrap());
-        drop(listener);
-        let error = fetcher(&[&origin]).get(&origin, "*/*").await.unwrap_err();
-        assert!(
-            matches!(&error, FetchError::Unreachable(cause) if cause.contains("refused")),
-            "{error}"
-        );
-    }
 }

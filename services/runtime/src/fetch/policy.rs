@@ -4,7 +4,10 @@ use std::{collections::BTreeSet, net::IpAddr};
 
 use url::{Host, Url};
 
-use super::address;
+use super::{
+    address,
+    resolve::{ResolveError, Services},
+};
 
 /// The guard's refusal.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,14 +20,18 @@ pub enum PolicyError {
         "{0} is at a private, loopback or link-local address; only peers listed as plain (--plain-peer) may be"
     )]
     PrivateAddress(String),
+    #[error("{0} is of a host that is reached inside the cluster, and only as it is listed (--resolve)")]
+    NotInside(String),
     #[error("{0:?} is no origin such as http://127.0.0.1:8002; its port may be *")]
     NotAnOrigin(String),
 }
 
-/// The peers that may be plain http and at private addresses; everything else must be https and public.
+/// The peers that may be plain http and at private addresses, and those inside the cluster; everything else must be https
+/// and public.
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
     plain: BTreeSet<(String, Option<u16>)>,
+    inside: Services,
 }
 
 impl Policy {
@@ -46,7 +53,24 @@ impl Policy {
         };
         Ok(Self {
             plain: plain.into_iter().map(parse).collect::<Result<_, _>>()?,
+            inside: Services::default(),
         })
+    }
+
+    /// And that some public hosts answer inside the cluster:
+    /// `events.example.org=http://events-gateway.events.svc:8000`, or `…=https://…:8443?ca=FILE`.
+    ///
+    /// # Errors
+    /// [`ResolveError`]
+    pub fn resolving(self, entries: impl IntoIterator<Item = String>) -> Result<Self, ResolveError> {
+        Ok(Self {
+            inside: Services::parse(entries)?,
+            ..self
+        })
+    }
+
+    pub(super) fn inside(&self) -> &Services {
+        &self.inside
     }
 
     /// Whether a URL's origin is listed.
@@ -74,6 +98,13 @@ impl Policy {
             && parsed.password().is_none();
         if !sound {
             return Err(PolicyError::NotFetchable(url.to_owned()));
+        }
+        if parsed.host_str().is_some_and(|host| self.inside.list(host)) {
+            // Never by the public DNS, nor at another port of it.
+            return match self.inside.of(&parsed) {
+                Some(_) => Ok(parsed),
+                None => Err(PolicyError::NotInside(parsed.origin().ascii_serialization())),
+            };
         }
         if self.lists(&parsed) {
             return Ok(parsed);
@@ -140,6 +171,29 @@ mod tests {
                 "{url}"
             );
         }
+    }
+
+    #[test]
+    fn a_host_inside_the_cluster_is_reached_as_it_is_listed_and_its_service_is_not() {
+        let plain = ["http://events.example.org:*".to_owned()];
+        let listed = "events.example.org:8443=http://events-gateway.events.svc:8000".to_owned();
+        let policy = Policy::new(plain).unwrap().resolving([listed]).unwrap();
+        assert!(policy.check("https://events.example.org:8443/inbox").is_ok());
+        for url in [
+            "https://events.example.org/",
+            "https://events.example.org.:8443/",
+            "http://events.example.org:8443/",
+            "http://events.example.org/",
+        ] {
+            assert!(
+                matches!(policy.check(url), Err(PolicyError::NotInside(_))),
+                "{url}"
+            );
+        }
+        assert!(matches!(
+            policy.check("http://events-gateway.events.svc:8000/inbox"),
+            Err(PolicyError::Plain(_))
+        ));
     }
 
     #[test]

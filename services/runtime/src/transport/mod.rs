@@ -20,7 +20,7 @@ mod tls;
 
 pub use memory::{Incoming, Memory, memory};
 pub use replicas::{ChannelError, Replicas};
-pub use tls::{ClientTls, ServerTls, TlsError};
+pub use tls::ClientTls;
 
 /// Largest gRPC message either way: a page of 16 activities at their limit. Bytes.
 pub const MAX_MESSAGE: usize = 64 << 20;

@@ -22,9 +22,10 @@ use tokio::sync::Notify;
 use tonic::{Status, body::Body, transport::Endpoint};
 
 use super::{
-    ClientTls, Streamed, TlsError,
+    ClientTls, Streamed,
     member::{Member, Reply},
 };
+use crate::tls::TlsError;
 
 /// How often names are resolved; sooner where a replica did not answer.
 const RESOLVE: Duration = Duration::from_secs(5);
