@@ -54,10 +54,14 @@ impl Attempts {
         watch: &Stopwatch,
         pulse: &Pulse,
     ) -> Result<Option<Attempt>, Arc<Refusal>> {
+        waited(claim, owed, watch);
         let span = self.span(claim, owed);
         telemetry::continue_trace(&span, &owed.trace);
-        let sent = self.send(claim, owed, ahead, watch, pulse);
-        let Some((brought, asked)) = sent.instrument(span).await? else {
+        let sent = self
+            .send(claim, owed, ahead, watch, pulse)
+            .instrument(span.clone());
+        let sent = sent.await.inspect_err(|fault| telemetry::refused(&span, fault));
+        let Some((brought, asked)) = sent? else {
             return Ok(None);
         };
         let (at, failed) = (watch.now(claim), Instant::now());
@@ -154,12 +158,10 @@ impl Attempts {
             "activitypub.send_activity",
             "otel.kind" = "client",
             "http.request.method" = "POST",
-            "http.request.resend_count" = owed.attempts,
+            "http.request.resend_count" = owed.tries,
             "server.address" = claim.lane.origin.authority(),
             "url.full" = field::Empty,
             "http.response.status_code" = field::Empty,
-            "error.type" = field::Empty,
-            "otel.status_code" = field::Empty,
             "messaging.operation.type" = "process",
             "messaging.destination.name" = "deliver",
             "activitypub.activity.id" = field::Empty,
@@ -173,8 +175,7 @@ impl Attempts {
             span.record("http.response.status_code", brought.status);
         }
         if brought.outcome != Outcome::Delivered {
-            span.record("error.type", name);
-            span.record("otel.status_code", "ERROR");
+            telemetry::fail(&span, name, brought.cause.clone());
             tracing::debug!(
                 inbox = claim.lane.address,
                 outcome = name,
@@ -186,4 +187,21 @@ impl Attempts {
         self.metrics
             .attempted(&claim.lane.origin, brought.outcome, brought.status, seconds);
     }
+}
+
+/// Shows in the delivery's trace how long it waited since it was due: in the queue, for a worker, and for those before it in
+/// its lane.
+fn waited(claim: &Claim, owed: &Owed, watch: &Stopwatch) {
+    let wait = watch.now(claim).duration_since(owed.next_at);
+    let attributes = [
+        ("messaging.operation.type", "receive"),
+        ("messaging.destination.name", "deliver"),
+        ("server.address", claim.lane.origin.authority()),
+    ];
+    telemetry::waited(
+        "queue wait",
+        &owed.trace,
+        wait.try_into().unwrap_or_default(),
+        &attributes,
+    );
 }

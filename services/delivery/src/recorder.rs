@@ -53,7 +53,7 @@ impl Recorder {
     ) -> Self {
         let (letters, received) = mpsc::channel(WAITING);
         let (to_park, failing) = mpsc::channel(TO_PARK);
-        shutdown.spawn(run(ledger, to_park, wake, received));
+        shutdown.spawn(run(ledger, to_park, wake, received, shutdown.hard()));
         shutdown.spawn(park(parking, failing, shutdown.token()));
         Self { letters }
     }
@@ -72,11 +72,13 @@ async fn run(
     to_park: mpsc::Sender<Origin>,
     wake: Arc<Wake>,
     mut received: mpsc::Receiver<Letter>,
+    hard: CancellationToken,
 ) {
     let mut letters = Vec::new();
     while received.recv_many(&mut letters, BATCH).await > 0 {
         let (reports, answers): (Vec<_>, Vec<_>) = letters.drain(..).unzip();
-        let Some(verdicts) = record(&*ledger, &reports).await else {
+        let recorded = hard.run_until_cancelled(record(&*ledger, &reports)).await;
+        let Some(verdicts) = recorded.flatten() else {
             continue;
         };
         for (answer, verdict) in answers.into_iter().zip(&verdicts.reports) {

@@ -222,6 +222,7 @@ mod tests {
             position: 1,
             cid: String::new(),
             attempts,
+            tries: attempts,
             next_at: Timestamp::UNIX_EPOCH,
             trace: String::new(),
         };

@@ -23,6 +23,8 @@ use crate::{
 
 /// How long the worker waits for a ledger that is away.
 const AWAY: Duration = Duration::from_millis(500);
+/// A lane that always has more goes back to the queue after so long: workers that have come meanwhile get their share.
+const TURN: Duration = Duration::from_secs(3);
 /// How often is looked how long lanes under way have waited for their peers.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -52,6 +54,10 @@ struct Hands {
     /// Lanes under way; each ends with whether it has something due.
     lanes: JoinSet<bool>,
     under_way: HashMap<Id, UnderWay>,
+    /// Since when this worker has had each lane without a pause.
+    since: HashMap<LaneId, Instant>,
+    /// Lanes that have more and whose turn is over.
+    over: Vec<Due>,
 }
 
 struct UnderWay {
@@ -72,6 +78,8 @@ impl Worker {
             done: Vec::new(),
             lanes: JoinSet::new(),
             under_way: HashMap::new(),
+            since: HashMap::new(),
+            over: Vec::new(),
         };
         while !self.stop.is_cancelled() {
             if let Err(error) = self.work(&mut hands).await {
@@ -99,11 +107,25 @@ impl Worker {
             while let Some(ended) = hands.lanes.try_join_next_with_id() {
                 hands.ended(ended);
             }
+            self.share(hands).await;
             self.start(hands).await;
             hands.let_go(&came);
             hands.ack().await?;
         }
         Ok(())
+    }
+
+    /// Offers to all workers what this one has had for a turn. Where the broker is away, the lane stays here.
+    async fn share(&self, hands: &mut Hands) {
+        let over = std::mem::take(&mut hands.over);
+        if over.is_empty() {
+            return;
+        }
+        if let Err(error) = self.broker.publish(&over).await {
+            tracing::debug!(%error, lanes = over.len(), "lanes are not shared");
+            let now = Instant::now();
+            over.into_iter().for_each(|due| hands.schedule.offer(due, now));
+        }
     }
 
     /// Claims whatever there are places for, in one statement, and sets out.
@@ -130,6 +152,7 @@ impl Worker {
             match claims.remove(&due.lane) {
                 Some(claim) => self.set_out(hands, due, claim, watch.clone()),
                 None => {
+                    hands.since.remove(&due.lane);
                     hands.schedule.end(&due, now);
                     hands.done.extend(hands.tags.remove(&due.lane));
                 }
@@ -138,6 +161,7 @@ impl Worker {
     }
 
     fn set_out(&self, hands: &mut Hands, due: Due, claim: Claim, watch: Stopwatch) {
+        hands.since.entry(due.lane).or_insert_with(Instant::now);
         let (sender, pulse) = (self.sender.clone(), Arc::new(Pulse::new()));
         let under_way = UnderWay {
             due,
@@ -153,7 +177,8 @@ impl Worker {
     /// is away takes nothing, and gives others what was not acked; the rest is swept.
     async fn hand_back(&self, mut hands: Hands) {
         if hands.supply.is_here() {
-            let waiting = hands.schedule.drain();
+            let mut waiting = hands.schedule.drain();
+            waiting.append(&mut hands.over);
             if let Err(error) = self.broker.publish(&waiting).await {
                 tracing::debug!(%error, lanes = waiting.len(), "what waited is left to the sweeper");
             }
@@ -200,8 +225,14 @@ impl Hands {
         self.schedule.learn(&due.origin, pulse.take(), now);
         self.schedule.end(&due, now);
         self.done.extend(self.tags.remove(&due.lane));
-        if more {
+        let had = self.since.get(&due.lane).map(|since| now.duration_since(*since));
+        if more && had.is_some_and(|had| had < TURN) {
             self.schedule.offer(due, now);
+            return;
+        }
+        self.since.remove(&due.lane);
+        if more {
+            self.over.push(due);
         }
     }
 

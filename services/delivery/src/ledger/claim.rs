@@ -18,7 +18,7 @@ use crate::lane::{Lane, LaneId};
 /// Deliveries that one claim hands out at most.
 pub const PAGE: u32 = 100;
 
-/// Drawn anew for each claim: `<owner>/<random>`.
+/// Drawn anew for each claim: `<owner>/<random>`. The owner is a replica's name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ClaimToken(pub String);
 
@@ -26,7 +26,19 @@ impl ClaimToken {
     /// A token of this owner; `random` sets it apart from any other.
     #[must_use]
     pub fn new(owner: &str, random: u128) -> Self {
-        Self(format!("{owner}/{random:032x}"))
+        Self(format!("{}{random:032x}", Self::prefix(owner)))
+    }
+
+    /// What every token of this owner begins with.
+    #[must_use]
+    pub fn prefix(owner: &str) -> String {
+        format!("{owner}/")
+    }
+
+    /// Whose it is; none where it is no token of ours.
+    #[must_use]
+    pub fn owner(&self) -> Option<&str> {
+        self.0.rsplit_once('/').map(|(owner, _)| owner)
     }
 }
 
@@ -64,6 +76,8 @@ pub struct Owed {
     pub cid: String,
     /// Attempts that counted.
     pub attempts: u32,
+    /// All attempts, those that were its origin's failure included.
+    pub tries: u32,
     pub next_at: Timestamp,
     /// `traceparent` of its fan-out; empty: none.
     pub trace: String,
@@ -141,6 +155,16 @@ mod tests {
                 next_due: Some(due),
             },
         }
+    }
+
+    #[test]
+    fn a_token_tells_whose_it_is() {
+        for owner in ["delivery", "blog-delivery-7c9f-x2x", "a/b", ""] {
+            let token = ClaimToken::new(owner, 7);
+            assert_eq!(token.owner(), Some(owner));
+            assert!(token.0.starts_with(&ClaimToken::prefix(owner)));
+        }
+        assert_eq!(ClaimToken("nobody's".to_owned()).owner(), None);
     }
 
     #[test]

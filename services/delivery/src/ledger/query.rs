@@ -82,6 +82,8 @@ pub struct Recorded {
     /// None: it has ended.
     pub next_at: Option<Timestamp>,
     pub trace: String,
+    /// Who made the last attempt; none: nobody has made one, or an older version has.
+    pub replica: Option<String>,
 }
 
 impl Recorded {

@@ -104,7 +104,8 @@ pub struct Before {
 /// What a backend writes.
 #[derive(Debug, Default)]
 pub struct After<'a> {
-    pub rows: Vec<(LaneId, &'a Attempt, Settled)>,
+    /// With the report that tells of each, under whose claim it was sent.
+    pub rows: Vec<(&'a Report, &'a Attempt, Settled)>,
     /// Those that changed.
     pub peers: BTreeMap<Origin, Peer>,
     /// Lanes of peers that [took none](takes_none): those that are no replay lanes end what they owe beyond
@@ -126,12 +127,7 @@ pub fn settle<'a>(reports: &'a [Report], before: &Before) -> After<'a> {
         let mine = lane.is_some_and(|(token, _)| is_mine(token.as_ref(), &report.token));
         after.mine.push(mine);
         if let Some((_, origin)) = lane.filter(|_| mine) {
-            attempts.extend(
-                report
-                    .attempts
-                    .iter()
-                    .map(|attempt| (report.lane, origin, attempt)),
-            );
+            attempts.extend(report.attempts.iter().map(|attempt| (report, origin, attempt)));
         }
     }
     // Lanes of one origin report in any order; what came first must not undo what came later.
@@ -145,8 +141,8 @@ pub fn settle<'a>(reports: &'a [Report], before: &Before) -> After<'a> {
     {
         alive.insert(*origin, attempt.at);
     }
-    for (lane, origin, attempt) in attempts {
-        let Some(row) = rows.get_mut(&(lane, attempt.position)) else {
+    for (report, origin, attempt) in attempts {
+        let Some(row) = rows.get_mut(&(report.lane, attempt.position)) else {
             continue;
         };
         let peer = peers.entry(origin.clone()).or_insert(Peer::LIVE);
@@ -159,9 +155,9 @@ pub fn settle<'a>(reports: &'a [Report], before: &Before) -> After<'a> {
                 attempts: settled.attempts,
             };
             if settled.state == DeliveryState::Pending && takes_none(outcome) {
-                after.unmoved.push(lane);
+                after.unmoved.push(report.lane);
             }
-            after.rows.push((lane, attempt, settled));
+            after.rows.push((report, attempt, settled));
         }
     }
     after.judge(before, peers, reports);

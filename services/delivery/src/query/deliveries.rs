@@ -73,5 +73,6 @@ fn delivery(row: Recorded) -> DeliveryRow {
         next_at_ms: millis(row.next_at),
         trace_id: telemetry::trace_id(&row.trace),
         replay: row.lane.replay,
+        replica: row.replica.unwrap_or_default(),
     }
 }

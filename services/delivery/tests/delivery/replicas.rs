@@ -1,6 +1,6 @@
 //! Several processes over one ledger in PostgreSQL and one queue in RabbitMQ.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fedsx_testing::{postgres::Database, rabbitmq::Vhost};
 
@@ -44,6 +44,12 @@ fn by_inbox(peer: &Peer) -> BTreeMap<String, Vec<String>> {
         inboxes.entry(received.path).or_default().push(id);
     }
     inboxes
+}
+
+/// Who made the last attempts, as the ledger has it.
+async fn senders(process: &Process) -> BTreeSet<String> {
+    let rows = process.rows().await;
+    rows.into_iter().map(|row| row.replica).collect()
 }
 
 /// Publishes notes to these actors, answering their ids and the last position.
@@ -91,6 +97,7 @@ async fn what_a_killed_process_held_is_sent_by_the_others() {
     // The lease runs out, and the claims.
     domain.pass(61);
     two.settled(last).await;
+    assert_eq!(senders(&two).await, ["two".to_owned()].into());
     for (inbox, mut ids) in by_inbox(&peer) {
         // What was under way at the kill may have arrived, and comes again.
         ids.dedup();
@@ -115,6 +122,8 @@ async fn what_a_process_hands_back_when_it_stops_the_others_take_up_at_once() {
     stopping.await.unwrap();
     // The clock stands still: no claim, no lease and no message runs out.
     two.settled(last).await;
+    let both = ["one", "two"].map(str::to_owned);
+    assert_eq!(senders(&two).await, both.into());
     assert!(by_inbox(&peer).values().all(|ids| *ids == sent));
     assert_eq!(by_inbox(&peer).len(), 60);
 }

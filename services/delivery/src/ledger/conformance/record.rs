@@ -7,13 +7,14 @@ use fedsx_kernel::delivery::{
 use jiff::SignedDuration;
 
 use super::{World, delivery, ids, origin, token};
-use crate::ledger::{Attempt, Report};
+use crate::ledger::{Attempt, ClaimToken, Report};
 
 pub(super) async fn run(world: &impl AsyncFn() -> World) {
     outcomes_settle_their_rows(world().await).await;
     an_outcome_of_an_expired_claim_counts_for_nothing(world().await).await;
     a_row_that_ended_meanwhile_is_not_overwritten(world().await).await;
     a_retry_is_due_after_its_wait(world().await).await;
+    the_last_attempt_is_whose_claim_sent_it(world().await).await;
     an_origins_failure_holds_all_its_lanes(world().await).await;
     an_answer_lifts_the_hold_of_a_failure(world().await).await;
     a_lane_that_rests_is_not_due(world().await).await;
@@ -97,6 +98,37 @@ async fn a_retry_is_due_after_its_wait(world: World) {
         world.pass(1);
     }
     assert_eq!(world.states(lane).await, [(1, "pending", 3), (2, "pending", 0)]);
+}
+
+async fn the_last_attempt_is_whose_claim_sent_it(world: World) {
+    let lane = world.owe("peer", &[1, 2, 3]).await;
+    let replicas = async || {
+        let all = world.all().await;
+        let names = all.into_iter().rev().map(|row| row.replica.unwrap_or_default());
+        names.collect::<Vec<_>>()
+    };
+    let claim = async |owner: &str| {
+        let token = ClaimToken::new(owner, 1);
+        world.ledger.claim(&[lane], &token).await.unwrap().remove(0)
+    };
+    assert_eq!(replicas().await, ["", "", ""]);
+    let one = claim("blog-delivery-1").await;
+    world.record(&one, 1, Outcome::Delivered, false).await;
+    world.record(&one, 2, Outcome::Retry, true).await;
+    assert_eq!(replicas().await, ["blog-delivery-1", "blog-delivery-1", ""]);
+    world.pass(5);
+    let two = claim("blog-delivery-2").await;
+    world.record(&one, 3, Outcome::Delivered, true).await;
+    world.record(&two, 2, Outcome::Refused, true).await;
+    assert_eq!(replicas().await, ["blog-delivery-1", "blog-delivery-2", ""]);
+    // What ends or is owed again without an attempt was attempted by nobody else.
+    let mut turn = world.ledger.turn().await.unwrap();
+    turn.end_pending(&origin("peer"), 3, DeliveryState::Dead, "over")
+        .await
+        .unwrap();
+    turn.commit().await.unwrap();
+    world.replay(lane, &[2, 3]).await;
+    assert_eq!(replicas().await, ["blog-delivery-1", "blog-delivery-2", ""]);
 }
 
 async fn an_origins_failure_holds_all_its_lanes(world: World) {

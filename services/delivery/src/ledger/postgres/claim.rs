@@ -99,15 +99,15 @@ pub(super) const HELD: &str = concat!(
     clock!("$2")
 );
 
-/// The claims of one owner, in full, and what is believed to be queued.
+/// The claims whose tokens begin so, in full, and what is believed to be queued.
 const FORGET: [&str; 2] = [
-    "WITH mine AS (SELECT lane FROM lane_state WHERE starts_with(claim_token, $1 || '/') \
+    "WITH mine AS (SELECT lane FROM lane_state WHERE starts_with(claim_token, $1) \
                    ORDER BY lane FOR NO KEY UPDATE) \
      UPDATE lane_state s SET claim_token = NULL, claim_until = NULL, sweep_at = 0 FROM mine WHERE s.lane = mine.lane",
     concat!(
         "WITH lost AS (SELECT lane FROM lane_state WHERE next_due IS NOT NULL AND NOT parked AND claim_token IS NULL \
-                       AND $1::text IS NOT NULL AND next_due <= ",
-        clock!("$2"),
+                       AND next_due <= ",
+        clock!("$1"),
         " AND sweep_at > 0 ORDER BY lane FOR NO KEY UPDATE SKIP LOCKED) \
          UPDATE lane_state s SET sweep_at = 0 FROM lost WHERE s.lane = lost.lane"
     ),
@@ -156,12 +156,11 @@ impl Postgres {
         let mut transaction = self.begin(Durability::Durable).await?;
         let [mine, lost] = FORGET;
         sqlx::query(mine)
-            .bind(text(owner))
+            .bind(text(&ClaimToken::prefix(owner)))
             .execute(&mut *transaction)
             .await
             .map_err(driver("forget claims"))?;
         sqlx::query(lost)
-            .bind(text(owner))
             .bind(self.set())
             .execute(&mut *transaction)
             .await

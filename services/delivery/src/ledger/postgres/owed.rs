@@ -30,7 +30,7 @@ pub(super) struct Granted {
 /// What lanes owe, a page each, in log order; those that owe something are claimed.
 pub(super) const TAKE: &str = "WITH owed AS MATERIALIZED ( \
          SELECT d.* FROM unnest($1::bigint[], $2::boolean[]) AS k (lane, due_only) CROSS JOIN LATERAL ( \
-             SELECT d.lane, d.position, d.cid, d.attempts, d.next_at, d.trace FROM delivery d \
+             SELECT d.lane, d.position, d.cid, d.attempts, d.tries, d.next_at, d.trace FROM delivery d \
              WHERE d.lane = k.lane AND d.state = 'pending' AND (NOT k.due_only OR d.next_at <= $3) \
              ORDER BY d.position LIMIT $4 \
          ) d \
@@ -109,6 +109,7 @@ fn decode(row: &PgRow) -> Result<(LaneId, Owed)> {
         position: unsigned("delivery", "position", lane, get(row, "position")?)?,
         cid: get(row, "cid")?,
         attempts: unsigned("delivery", "attempts", lane, small(row, "attempts")?)?,
+        tries: unsigned("delivery", "tries", lane, small(row, "tries")?)?,
         next_at: time("delivery", "next_at", lane, next_at.unwrap_or_default())?,
         trace: get(row, "trace")?,
     };

@@ -87,7 +87,7 @@ pub(super) fn page(filter: &Filter, after: Option<PageToken>, limit: u32) -> Que
     let mut query = QueryBuilder::new(concat!(
         "SELECT ",
         lane_columns!(),
-        ", d.position, d.cid, d.state, d.tries, d.status, d.cause, d.next_at, d.trace \
+        ", d.position, d.cid, d.state, d.tries, d.status, d.cause, d.next_at, d.trace, d.replica \
          FROM delivery d JOIN lane l ON l.id = d.lane WHERE true"
     ));
     if let Some(token) = after {
@@ -226,6 +226,7 @@ fn recorded(row: &PgRow) -> Result<Recorded> {
         cause: get(row, "cause")?,
         next_at: maybe_time("delivery", "next_at", &key, get(row, "next_at")?)?,
         trace: get(row, "trace")?,
+        replica: get(row, "replica")?,
         lane,
     })
 }

@@ -90,10 +90,10 @@ pub(super) const WRITE: &str = concat!(
     "WITH peers AS (",
     put_peers!(),
     ") UPDATE delivery d SET state = k.state, attempts = k.attempts, tries = d.tries + 1, status = k.status, \
-       cause = k.cause, next_at = k.next_at, settled_at = k.settled_at \
+       cause = k.cause, next_at = k.next_at, settled_at = k.settled_at, replica = k.replica \
      FROM unnest($9::bigint[], $10::bigint[], $11::text[], $12::integer[], $13::integer[], $14::text[], \
-                 $15::bigint[], $16::bigint[]) \
-          AS k (lane, position, state, attempts, status, cause, next_at, settled_at) \
+                 $15::bigint[], $16::bigint[], $17::text[]) \
+          AS k (lane, position, state, attempts, status, cause, next_at, settled_at, replica) \
      WHERE d.lane = k.lane AND d.position = k.position"
 );
 
@@ -103,7 +103,7 @@ async fn write(connection: &mut Connection, after: &After<'_>) -> Result<()> {
     }
     let rows = &after.rows;
     peers::bind(sqlx::query(WRITE), &after.peers)
-        .bind(column(rows, |(lane, ..)| lane.0))
+        .bind(column(rows, |(report, ..)| report.lane.0))
         .bind(column(rows, |(_, attempt, _)| integer(attempt.position)))
         .bind(column(rows, |(.., settled)| settled.state.as_str()))
         .bind(column(rows, |(.., settled)| {
@@ -115,6 +115,7 @@ async fn write(connection: &mut Connection, after: &After<'_>) -> Result<()> {
         .bind(column(rows, |(_, attempt, settled)| {
             settled.next_at.is_none().then(|| micros(attempt.at))
         }))
+        .bind(column(rows, |(report, ..)| report.token.owner()))
         .execute(connection)
         .await
         .map_err(driver("record outcomes"))?;

@@ -87,13 +87,14 @@ impl Claims for Sqlite {
 
     async fn forget_claims(&self, owner: &str) -> Result<()> {
         let mut transaction = self.begin().await?;
+        let prefix = ClaimToken::prefix(owner);
         for sql in [
             "UPDATE lane SET claim_token = NULL, claim_until = NULL \
-             WHERE claim_token IS NOT NULL AND substr(claim_token, 1, length(?1) + 1) = ?1 || '/'",
+             WHERE claim_token IS NOT NULL AND substr(claim_token, 1, length(?1)) = ?1",
             "UPDATE lane SET sweep_at = 0 WHERE next_due IS NOT NULL AND claim_token IS NULL AND ?1 IS NOT NULL",
         ] {
             sqlx::query(sql)
-                .bind(owner)
+                .bind(&prefix)
                 .execute(&mut *transaction)
                 .await
                 .map_err(driver("forget claims"))?;
@@ -191,7 +192,7 @@ async fn take(
 macro_rules! owed {
     ($due:literal) => {
         concat!(
-            "SELECT d.lane, d.position, d.cid, d.attempts, d.next_at, d.trace FROM json_each(?1) k \
+            "SELECT d.lane, d.position, d.cid, d.attempts, d.tries, d.next_at, d.trace FROM json_each(?1) k \
              CROSS JOIN delivery d ON d.lane = k.value AND d.state = 'pending' AND d.position IN \
              (SELECT f.position FROM delivery f INDEXED BY delivery_pending WHERE f.lane = k.value AND f.state = 'pending'",
             $due,
@@ -233,6 +234,7 @@ fn decode(row: &SqliteRow) -> Result<(LaneId, Owed)> {
         position: unsigned("delivery", "position", lane, get(row, "position")?)?,
         cid: get(row, "cid")?,
         attempts: unsigned("delivery", "attempts", lane, get(row, "attempts")?)?,
+        tries: unsigned("delivery", "tries", lane, get(row, "tries")?)?,
         next_at: time("delivery", "next_at", lane, next_at.unwrap_or_default())?,
         trace: get(row, "trace")?,
     };

@@ -39,7 +39,7 @@ impl Queries for Sqlite {
         let mut query = QueryBuilder::new(concat!(
             "SELECT ",
             lane_columns!(),
-            ", d.position, d.cid, d.state, d.tries, d.status, d.cause, d.next_at, d.trace \
+            ", d.position, d.cid, d.state, d.tries, d.status, d.cause, d.next_at, d.trace, d.replica \
              FROM delivery d JOIN lane l ON l.id = d.lane WHERE true"
         ));
         if let Some(token) = after {
@@ -168,6 +168,7 @@ fn recorded(row: &SqliteRow) -> Result<Recorded> {
         cause: get(row, "cause")?,
         next_at: maybe_time("delivery", "next_at", &key, get(row, "next_at")?)?,
         trace: get(row, "trace")?,
+        replica: get(row, "replica")?,
         lane,
     })
 }

@@ -112,9 +112,9 @@ async fn write(connection: &mut SqliteConnection, after: &After<'_>) -> Result<(
     let rows: Vec<_> = after
         .rows
         .iter()
-        .map(|(lane, attempt, settled)| {
+        .map(|(report, attempt, settled)| {
             (
-                lane.0,
+                report.lane.0,
                 integer(attempt.position),
                 settled.state.as_str(),
                 settled.attempts,
@@ -122,12 +122,14 @@ async fn write(connection: &mut SqliteConnection, after: &After<'_>) -> Result<(
                 &attempt.cause,
                 maybe_micros(settled.next_at),
                 settled.next_at.is_none().then(|| micros(attempt.at)),
+                report.token.owner(),
             )
         })
         .collect();
     sqlx::query(
         "UPDATE delivery AS d SET state = k.value ->> 2, attempts = k.value ->> 3, tries = d.tries + 1, status = k.value ->> 4, \
-         cause = k.value ->> 5, next_at = k.value ->> 6, settled_at = k.value ->> 7 FROM json_each(?1) k \
+         cause = k.value ->> 5, next_at = k.value ->> 6, settled_at = k.value ->> 7, replica = k.value ->> 8 \
+         FROM json_each(?1) k \
          WHERE d.lane = k.value ->> 0 AND d.position = k.value ->> 1",
     )
     .bind(json(&rows)?)

@@ -50,6 +50,7 @@ async fn a_ledger_from_before_there_were_replay_lanes_is_kept() {
     let clock = ManualClock::new("2026-11-21T00:00:00Z".parse().unwrap());
     let ledger = open(&path, Arc::new(clock)).await.unwrap();
     let rows = ledger.list(&Filter::default(), None, 10).await.unwrap();
+    assert!(rows.iter().all(|row| row.replica.is_none()));
     let rows: Vec<_> = rows
         .iter()
         .map(|row| {

@@ -98,7 +98,7 @@ impl Oracle {
     }
 
     pub(super) fn forgets(&mut self, owner: &str) {
-        let owner = format!("{owner}/");
+        let owner = ClaimToken::prefix(owner);
         let mine = self
             .claims
             .values_mut()
