@@ -25,8 +25,8 @@ mod vocabulary;
 use serde_json::{Map, Value};
 
 pub use behaviour::{
-    Action, Awaited, BehaviourRecord, Case, Edge, Effect, EffectKind, MAX_ITEMS, OF_FLOWS, Step, Suspend,
-    Template, Timer, Trigger,
+    Action, Awaited, BehaviourRecord, Case, Edge, Effect, EffectKind, MAX_ITEMS, MAX_ROWS, OF_FLOWS, Step,
+    Suspend, Template, Timer, Trigger, is_hook,
 };
 pub use check::{Rule, Violation, check};
 pub use field::{Field, FieldType};

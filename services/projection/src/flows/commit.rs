@@ -133,7 +133,7 @@ impl Writer {
                 // Without one, the log says why it takes none.
                 body: body.unwrap_or_default().into(),
                 meta: Some(Meta {
-                    traceparent: run.trigger.traceparent.clone(),
+                    traceparent: run.trace.clone(),
                     ..Meta::default()
                 }),
             }],

@@ -7,6 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use fedsx_kernel::{flow::Transition, stream::Stream};
+use fedsx_runtime::telemetry;
 
 use super::{
     ByFlow, Engine, FlowError,
@@ -234,7 +235,11 @@ impl Engine {
         let behaviours: Vec<_> = runs.iter().map(|run| run.behaviour.clone()).collect();
         self.types.refresh(&behaviours).await?;
         for run in &mut runs {
-            run.think(self);
+            let span = run.span("flow.start");
+            if let Some(trace) = telemetry::traceparent(&span) {
+                run.trace = trace;
+            }
+            span.in_scope(|| run.think(self));
         }
         let written = self.writer.write_all(&mut runs).await?;
         let mut begun = Vec::with_capacity(runs.len());

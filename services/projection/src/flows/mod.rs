@@ -85,6 +85,8 @@ pub(crate) struct Engine {
     pub(crate) queue: Queue,
     pub(crate) locks: Locks,
     pub(crate) stop: CancellationToken,
+    /// Whoever still waits for something outside gives it up.
+    pub(crate) hard: CancellationToken,
 }
 
 impl Engine {
@@ -129,6 +131,7 @@ pub(crate) async fn start(
         queue,
         locks: Locks::default(),
         stop: context.shutdown.token(),
+        hard: context.shutdown.hard(),
         store: store.clone(),
         source: source.clone(),
     };

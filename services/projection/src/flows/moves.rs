@@ -8,6 +8,7 @@ use fedsx_kernel::{
 };
 use fedsx_runtime::code::{Code, Refusal};
 use serde_json::{Value, json};
+use tracing::Instrument as _;
 
 use super::{Engine, FlowError, commit::Written, run::Run, trigger::InEffect};
 use crate::store::flows::FlowRow;
@@ -46,10 +47,12 @@ impl Engine {
             // What needs nothing more is done when the caller is answered.
             let refreshed = self.types.refresh(std::slice::from_ref(&run.behaviour)).await;
             refreshed.map_err(|error| refuse(error.into()))?;
-            run.think(self);
+            let span = run.span("flow.move");
+            span.in_scope(|| run.think(self));
             match self
                 .writer
                 .write(&mut run)
+                .instrument(span)
                 .await
                 .map_err(|error| refuse(error.into()))?
             {

@@ -7,8 +7,10 @@ use fedsx_kernel::{
     flow::{self, Around, Event, Flow, Next, StepState},
 };
 use fedsx_proto::v1::KvChange;
+use fedsx_runtime::telemetry;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
+use tracing::Span;
 
 use super::Engine;
 use crate::entry::Entry;
@@ -33,6 +35,12 @@ impl NotDone {
     }
 }
 
+/// How long is waited after an attempt, before which so many have failed; none: it was the last.
+fn pause(failed: u32) -> Option<SignedDuration> {
+    let place = usize::try_from(failed).ok()?;
+    LADDER.get(place).copied().map(SignedDuration::from_secs)
+}
+
 /// A flow that is worked on.
 #[derive(Debug)]
 pub(crate) struct Run {
@@ -54,6 +62,8 @@ pub(crate) struct Run {
     pub(crate) last_position: u64,
     pub(crate) started_at: Timestamp,
     pub(crate) moved_at: Timestamp,
+    /// The `traceparent` that what it does comes under: of the activity's append, or of its beginning where that was here.
+    pub(crate) trace: String,
     /// What expressions may name of it.
     about: Value,
 }
@@ -79,6 +89,7 @@ impl Run {
             about: flow::about(&id, behaviour.name(), &engine.source.origin.base()),
             id,
             behaviour,
+            trace: trigger.traceparent.clone(),
             trigger,
             recorded: flow.clone(),
             flow,
@@ -90,6 +101,29 @@ impl Run {
             started_at,
             moved_at,
         }
+    }
+
+    /// A span of the flow, in the trace of the activity that started it.
+    pub(super) fn span(&self, name: &'static str) -> Span {
+        let span = tracing::info_span!(
+            "flow",
+            "otel.name" = name,
+            "fedsx.flow.id" = self.id,
+            "fedsx.behaviour" = self.behaviour.name(),
+            "activitypub.activity.id" = self.trigger.activity.id(),
+        );
+        telemetry::continue_trace(&span, &self.trace);
+        span
+    }
+
+    /// The span of a step's effect, within the one that it is done in.
+    pub(super) fn effect_span(&self, kind: EffectKind, step: &str) -> Span {
+        tracing::info_span!(
+            "effect",
+            "otel.name" = format!("effect {}", kind.as_str()),
+            "fedsx.flow.step" = step,
+            "fedsx.flow.item" = self.item(step),
+        )
     }
 
     pub(crate) fn state(&self, step: &str) -> Option<&StepState> {
@@ -137,14 +171,12 @@ impl Run {
     /// The step failed.
     pub(super) fn failed(&mut self, step: &str, failed: NotDone, now: Timestamp) {
         let NotDone { cause, passes } = failed;
+        telemetry::fail(&Span::current(), "effect_failed", cause.clone());
         let state = self
             .state(step)
             .map_or((0, 0), |state| (state.attempts, state.forgiven));
         let (attempt, counted) = (state.0 + 1, state.0.saturating_sub(state.1));
-        let wait = usize::try_from(counted).ok().and_then(|place| LADDER.get(place));
-        let wait = wait
-            .filter(|_| passes)
-            .map(|seconds| SignedDuration::from_secs(*seconds));
+        let wait = passes.then(|| pause(counted)).flatten();
         self.happens(Event::Failed {
             step: step.to_owned(),
             item: self.item(step),
@@ -182,5 +214,19 @@ impl Run {
         self.pending.clear();
         self.kv.clear();
         self.weight = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_is_tried_again_ever_later_and_then_no_more() {
+        let pauses: Vec<_> = (0..7)
+            .map(|failed| pause(failed).map(|pause| pause.as_secs()))
+            .collect();
+        let ladder = [Some(5), Some(30), Some(120), Some(600), Some(3600), None, None];
+        assert_eq!(pauses, ladder);
     }
 }

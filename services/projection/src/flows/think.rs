@@ -68,10 +68,13 @@ impl Run {
                     if !engine.can(effect.kind) {
                         return Needs::Effect(effect.kind, step.id.clone());
                     }
+                    if !effects::is_at_once(effect.kind) {
+                        return Needs::Effect(effect.kind, step.id.clone());
+                    }
+                    let _entered = self.effect_span(effect.kind, &step.id).entered();
                     match effects::at_once(engine, self, step, effect) {
-                        Some(Ok(value)) => self.done(&step.id, effect.kind, value),
-                        Some(Err(failed)) => self.failed(&step.id, failed, now),
-                        None => return Needs::Effect(effect.kind, step.id.clone()),
+                        Ok(value) => self.done(&step.id, effect.kind, value),
+                        Err(failed) => self.failed(&step.id, failed, now),
                     }
                 }
                 Err(error) => self.failed(&step.id, NotDone::wrong(error.to_string()), now),

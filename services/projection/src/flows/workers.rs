@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use fedsx_runtime::telemetry;
 use tokio::{
     sync::mpsc,
     task::JoinSet,
@@ -68,7 +69,8 @@ impl Engine {
     }
 }
 
-/// Works until the engine is told to stop; each flow then comes to its next transition. `done` is cancelled at the end.
+/// Works until the engine is told to stop; each flow then comes to its next transition, or, where what it does outside takes too
+/// long for that, is given back as it is. `done` is cancelled at the end.
 pub(crate) async fn run(engine: Engine, mut queue: mpsc::Receiver<Run>, done: CancellationToken) {
     let _done = done.drop_guard();
     let stop = engine.stop.clone();
@@ -114,7 +116,11 @@ pub(crate) async fn run(engine: Engine, mut queue: mpsc::Receiver<Run>, done: Ca
         }
         away = failed;
     }
-    while at_work.join_next().await.is_some() {}
+    let all = async { while at_work.join_next().await.is_some() {} };
+    if engine.hard.run_until_cancelled(all).await.is_none() {
+        // As after a crash, whoever comes next does again what was not recorded.
+        at_work.shutdown().await;
+    }
     engine.behind.flush().await;
     let left = engine.store.release_flows(&engine.owner, None).await;
     let ended = engine.store.advertise(&engine.owner, &[], None).await;
@@ -182,16 +188,11 @@ impl Drop for Working<'_> {
 async fn one(engine: Engine, run: Run) -> bool {
     let id = run.id.clone();
     let working = Working(&engine.queue, &id);
-    let span = tracing::info_span!(
-        "flow",
-        "fedsx.flow" = id,
-        "fedsx.behaviour" = run.behaviour.name(),
-        "activitypub.activity.id" = run.trigger.activity.id(),
-    );
-    fedsx_runtime::telemetry::continue_trace(&span, &run.trigger.traceparent);
-    let worked = engine.work(run).instrument(span).await;
+    let span = run.span("flow.work");
+    let worked = engine.work(run).instrument(span.clone()).await;
     drop(working);
     let Err(error) = &worked else { return true };
+    telemetry::fail(&span, "flow_waits", error.to_string());
     tell(error, false);
     // Views that stand still, and what cannot be read, keep only their own flows waiting: until the term is over.
     if error.is_of_the_flow() || matches!(error, FlowError::Views(_)) {

@@ -71,7 +71,11 @@ impl Reaction for Answers {
 
 impl Answers {
     async fn answer(&self, asked: &Asked, floor: u64) -> Result<(), ReactError> {
-        let span = tracing::info_span!("react", position = asked.position, follower = asked.follower);
+        let span = tracing::info_span!(
+            "react",
+            "fedsx.position" = asked.position,
+            "activitypub.actor.id" = asked.follower,
+        );
         telemetry::continue_trace(&span, &asked.traceparent);
         async {
             let at_least = floor.max(asked.position);

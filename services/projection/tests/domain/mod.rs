@@ -104,6 +104,24 @@ impl Domain {
         }
     }
 
+    /// Lets a local actor define, as an operator does.
+    pub(crate) async fn grant(&self, actor: &str) {
+        let grant = json!({
+            "@context": "https://www.w3.org/ns/activitystreams", "id": format!("{BASE}decisions/grant"),
+            "type": "Grant", "actor": BASE, "object": actor, "grant": "define",
+        });
+        let entry = NewEntry {
+            body: grant.to_string().into(),
+            meta: None,
+        };
+        let request = AppendRequest {
+            stream: "domain".to_owned(),
+            entries: vec![entry],
+            ..AppendRequest::default()
+        };
+        self.log(Role::Operator).append(request).await.unwrap();
+    }
+
     /// What the gateway does with an activity that it has verified.
     pub(crate) async fn receive(&self, activity: &Value) {
         let actor = &activity["actor"];

@@ -172,6 +172,23 @@ async fn a_server_that_is_away_is_tried_again() {
     assert_eq!(recipients(&server), [FIRST]);
 }
 
+#[tokio::test]
+async fn what_failed_for_now_is_done_by_itself_later() {
+    let server = Server::start().await;
+    let single = domain_of(&server).await;
+    server.answers(Moment::Recipient(FIRST.to_owned()), "451 4.3.0 not now");
+    single
+        .define("tell", "Create", json!([mail("send", FIRST)]))
+        .await;
+    publish(&single).await;
+    let flow = stands(&single, "failing").await;
+    assert!(flow.cause.contains("451"), "{}", flow.cause);
+    server.relents();
+    let flow = single.flow("completed").await;
+    assert_eq!(recipients(&server), [FIRST]);
+    assert!(!step(&flow).value.is_empty());
+}
+
 /// It cannot be known whether the server has taken it.
 #[tokio::test]
 async fn killed_before_it_was_recorded_a_mail_comes_twice_under_one_id() {

@@ -6,6 +6,7 @@
 #[path = "../domain/mod.rs"]
 mod domain;
 mod link;
+mod linked;
 mod mail;
 mod rsvp;
 mod waits;
@@ -14,8 +15,11 @@ use std::collections::BTreeMap;
 
 use domain::{ALICE, BOB, replica::eventually, said, single::Single};
 use fedsx_kernel::definition::EffectKind;
-use fedsx_proto::v1::{CancelFlowRequest, Flow, StartFlowRequest};
-use fedsx_runtime::code::{Code, Refusal};
+use fedsx_proto::v1::{CancelFlowRequest, Flow, PublishRequest, StartFlowRequest};
+use fedsx_runtime::{
+    code::{Code, Refusal},
+    token::Role,
+};
 use serde_json::{Value, json};
 
 fn values(flow: &Flow) -> BTreeMap<&str, Value> {
@@ -89,6 +93,25 @@ async fn what_a_stranger_defines_never_runs_and_what_it_says_may_start_what_we_d
     let liked = json!({"id": "https://blog.example/objects/1", "type": "Note", "content": "x"});
     single.domain.receive(&said(BOB, "Like", 2, liked)).await;
     assert_eq!(single.flow("completed").await.behaviour, "ours");
+}
+
+#[tokio::test]
+async fn an_actor_who_may_define_defines_behaviours_while_the_domain_runs() {
+    let single = Single::start().await;
+    let record = json!({"name": "tell", "on": {"verbs": ["Create"]}, "steps": [notify("tell")]});
+    let draft = json!({"type": "DefineBehaviour", "object": record});
+    let request = PublishRequest {
+        actor: ALICE.to_owned(),
+        draft: draft.to_string().into(),
+        ..PublishRequest::default()
+    };
+    let refused = single.domain.log(Role::Operator).publish(request).await;
+    let refused = Refusal::from(refused.unwrap_err());
+    assert_eq!(refused.code, Code::Forbidden);
+    single.domain.grant(ALICE).await;
+    single.domain.publish(ALICE, draft).await;
+    single.domain.publish(ALICE, note(1)).await;
+    assert_eq!(single.flow("completed").await.behaviour, "tell");
 }
 
 #[tokio::test]

@@ -2,16 +2,13 @@
 //! this: its flows tell.
 
 use serde_json::{Map, Value};
-use url::Url;
 
 use super::{
     super::{format::Format, read::DefinitionError},
     Action, BehaviourRecord, Effect, EffectKind, MAX_ROWS, OF_FLOWS, Step, Suspend, Template, Timer,
+    effect::is_hook,
 };
 use crate::predicate::Program;
-
-/// Most bytes of the URL of a webhook.
-const MAX_URL: usize = 2048;
 
 /// Admits a behaviour, which was read from this record.
 ///
@@ -139,7 +136,7 @@ fn effect_of(path: &str, effect: &Effect) -> Result<(), DefinitionError> {
             Some(Template::Literal(limit))
                 if !limit
                     .as_u64()
-                    .is_some_and(|limit| (1..=MAX_ROWS).contains(&limit)) =>
+                    .is_some_and(|limit| (1..=u64::from(MAX_ROWS)).contains(&limit)) =>
             {
                 wrong("limit", format!("is none of 1 to {MAX_ROWS}"))
             }
@@ -148,7 +145,7 @@ fn effect_of(path: &str, effect: &Effect) -> Result<(), DefinitionError> {
             }
             _ => Ok(()),
         },
-        EffectKind::Webhook if text("url").is_some_and(|url| !is_web(url)) => {
+        EffectKind::Webhook if text("url").is_some_and(|url| !is_hook(url)) => {
             wrong("url", "is no URL of a web server".to_owned())
         }
         EffectKind::Mail if text("to").is_some_and(|to| !is_mailbox(to)) => wrong(
@@ -157,11 +154,6 @@ fn effect_of(path: &str, effect: &Effect) -> Result<(), DefinitionError> {
         ),
         _ => Ok(()),
     }
-}
-
-fn is_web(text: &str) -> bool {
-    let is_http = |url: Url| matches!(url.scheme(), "https" | "http");
-    text.len() <= MAX_URL && Url::parse(text).is_ok_and(is_http)
 }
 
 fn is_mailbox(text: &str) -> bool {

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use url::Url;
 
 use super::{
     super::{members::Members, read::DefinitionError},
@@ -14,7 +15,7 @@ use super::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EffectKind {
-    /// Publishes an activity of a local actor. Its value: `{id, cid}`.
+    /// Publishes an activity of a local actor. Its value: `{id, cid, position}`.
     Emit,
     /// Changes the value of a key of the domain's state, by compare-and-set in the transition's own append. Its value: the
     /// new value.
@@ -126,4 +127,14 @@ impl Effect {
     pub fn all_with(&self) -> impl Iterator<Item = (&str, &Template)> {
         self.with.iter().map(|(key, template)| (key.as_str(), template))
     }
+}
+
+/// Most bytes of the URL of a webhook.
+const MAX_URL: usize = 2048;
+
+/// Whether a webhook may be posted there, as far as its URL tells.
+#[must_use]
+pub fn is_hook(url: &str) -> bool {
+    let is_http = |url: Url| matches!(url.scheme(), "https" | "http");
+    url.len() <= MAX_URL && Url::parse(url).is_ok_and(is_http)
 }

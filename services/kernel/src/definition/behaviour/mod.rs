@@ -15,7 +15,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 pub(super) use admit::admit;
-pub use effect::{Effect, EffectKind};
+pub use effect::{Effect, EffectKind, is_hook};
 pub use step::{Action, Awaited, Case, Edge, MAX_ITEMS, OF_FLOWS, Step, Suspend, Timer};
 pub use template::Template;
 
@@ -33,7 +33,7 @@ use crate::{
 /// Most steps of a behaviour.
 const MAX_STEPS: usize = 64;
 /// Most rows that a `query` is told.
-const MAX_ROWS: u64 = 1000;
+pub const MAX_ROWS: u32 = 1000;
 const PROFILE_KEY: &str = "profile";
 
 /// A behaviour.

@@ -15,19 +15,23 @@ use crate::{
 /// Most characters of a notification; what is longer is cut. As many fit a row of the view `notifications`.
 const MAX_NOTIFICATION: usize = 4000;
 
-/// The value of an effect that needs nothing from outside; none: it does.
+/// Whether an effect needs nothing from outside.
+pub(in crate::flows) const fn is_at_once(kind: EffectKind) -> bool {
+    matches!(kind, EffectKind::Validate | EffectKind::Notify)
+}
+
+/// The value of an effect that needs nothing from outside.
 pub(in crate::flows) fn at_once(
     engine: &Engine,
     run: &Run,
     step: &Step,
     effect: &Effect,
-) -> Option<Result<Value, NotDone>> {
-    let value = match effect.kind {
+) -> Result<Value, NotDone> {
+    match effect.kind {
         EffectKind::Validate => validate(engine, run, step, effect),
         EffectKind::Notify => notify(engine, run, step, effect).map_err(NotDone::wrong),
-        _ => return None,
-    };
-    Some(value)
+        kind => Err(NotDone::wrong(format!("{} is done outside", kind.as_str()))),
+    }
 }
 
 fn validate(engine: &Engine, run: &Run, step: &Step, effect: &Effect) -> Result<Value, NotDone> {

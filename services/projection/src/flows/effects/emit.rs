@@ -65,7 +65,7 @@ fn request(run: &Run, step: &Step, effect: &Effect) -> Result<PublishRequest, Un
         idempotency_key: key(run, step),
         kv: Vec::new(),
         meta: Some(Meta {
-            traceparent: run.trigger.traceparent.clone(),
+            traceparent: run.trace.clone(),
             ..Meta::default()
         }),
     })

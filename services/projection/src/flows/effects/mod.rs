@@ -11,6 +11,7 @@ use fedsx_kernel::{
 };
 use fedsx_runtime::code::Refusal;
 use serde_json::Value;
+use tracing::Instrument as _;
 
 use super::{
     Engine, FlowError,
@@ -26,7 +27,7 @@ mod put;
 mod query;
 mod webhook;
 
-pub(super) use at_once::at_once;
+pub(super) use at_once::{at_once, is_at_once};
 
 /// Why an effect has not been done.
 #[derive(Debug)]
@@ -96,6 +97,17 @@ impl Engine {
                 return Ok(written);
             }
         }
+        let span = run.effect_span(kind, &step.id);
+        self.outside(run, kind, step, effect).instrument(span).await
+    }
+
+    async fn outside(
+        &self,
+        run: &mut Run,
+        kind: EffectKind,
+        step: &Step,
+        effect: &Effect,
+    ) -> Result<Written, FlowError> {
         let done = match kind {
             EffectKind::Emit => self.emit(run, step, effect).await,
             EffectKind::Mail => return self.mail(run, step, effect).await,

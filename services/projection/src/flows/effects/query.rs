@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fedsx_kernel::{
-    definition::{Effect, Step},
+    definition::{Effect, MAX_ROWS, Step},
     flow::MAX_VALUE,
 };
 use fedsx_runtime::code::{Code, Refusal};
@@ -17,8 +17,6 @@ use crate::{
 
 /// How long the view is waited for, before the flow is put off.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Most rows.
-const MAX_ROWS: u32 = 1000;
 
 impl Engine {
     pub(super) async fn query(&self, run: &Run, step: &Step, effect: &Effect) -> Result<Value, Undone> {

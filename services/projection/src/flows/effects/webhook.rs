@@ -1,7 +1,7 @@
 //! Has delivery post a document.
 
 use fedsx_kernel::{
-    definition::{Effect, EffectKind, Step},
+    definition::{Effect, EffectKind, Step, is_hook},
     flow::{Event, Webhook},
 };
 
@@ -34,8 +34,7 @@ impl Engine {
 
     fn to_be_sent(&self, run: &Run, step: &Step, effect: &Effect) -> Result<Webhook, Undone> {
         let url = required(run, step, effect, "url")?;
-        let sound = url::Url::parse(&url).is_ok_and(|url| matches!(url.scheme(), "https" | "http"));
-        if !sound || url.len() > 2048 {
+        if !is_hook(&url) {
             return Err(Undone::wrong("`url` is no URL of a web server"));
         }
         Ok(Webhook {

@@ -100,10 +100,16 @@ impl Fold {
     }
 
     fn entry(&mut self, place: usize, entry: &Entry) {
-        if !self.views.iter().any(|view| view.is_touched(place)) {
+        let touched = self.views.iter().filter(|view| view.is_touched(place)).count();
+        if touched == 0 {
             return;
         }
-        let span = tracing::info_span!("fold", position = entry.position, verb = entry.activity.verb());
+        let span = tracing::info_span!(
+            "fold",
+            "fedsx.position" = entry.position,
+            "fedsx.views" = touched,
+            "activitypub.activity.type" = entry.activity.verb(),
+        );
         telemetry::continue_trace(&span, &entry.traceparent);
         let _entered = span.entered();
         for view in &mut self.views {
