@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use fedsx_runtime::{code::Refusal, token::Role};
 
 use crate::{
@@ -58,6 +58,8 @@ enum Command {
     Followers(commands::followers::Followers),
     /// Read the log
     Entries(commands::entries::Entries),
+    /// Where an activity's trace is looked at, and the tree of its spans
+    Trace(commands::trace::Trace),
     /// What was sent to whom, and how it went
     Deliveries(commands::deliveries::Deliveries),
     /// What peers refused and what was given up: look at it, send it again, drop it
@@ -79,6 +81,10 @@ enum Command {
     Snapshots(commands::snapshots::Snapshots),
     /// Whether the views are what the log folds to
     Verify(commands::verify::Verify),
+    /// Whether the domain works, shown by what it does
+    SelfTest(commands::self_test::SelfTest),
+    /// Wait, so that client commands can be run in the same pod
+    Toolbox(commands::toolbox::Toolbox),
     /// What a domain means, as data: check bundles, lock them, compare and publish them
     #[command(subcommand)]
     Genesis(commands::genesis::Genesis),
@@ -115,6 +121,7 @@ async fn execute(command: Command) -> anyhow::Result<()> {
         Command::Unfollow(unfollow) => commands::follow::unfollow(unfollow).await,
         Command::Followers(followers) => commands::followers::run(followers).await,
         Command::Entries(entries) => commands::entries::run(entries).await,
+        Command::Trace(trace) => commands::trace::run(trace).await,
         Command::Deliveries(deliveries) => commands::deliveries::run(deliveries).await,
         Command::DeadLetters(letters) => commands::dead_letters::run(letters).await,
         Command::Peers(peers) => commands::peers::run(peers).await,
@@ -124,6 +131,8 @@ async fn execute(command: Command) -> anyhow::Result<()> {
         Command::Occurrences(occurrences) => commands::occurrences::run(occurrences).await,
         Command::Snapshots(snapshots) => commands::snapshots::run(snapshots).await,
         Command::Verify(verify) => commands::verify::run(verify).await,
+        Command::SelfTest(test) => commands::self_test::run(test).await,
+        Command::Toolbox(_) => commands::toolbox::run(&Cli::command()).await,
         Command::Genesis(genesis) => commands::genesis::run(genesis).await,
         Command::Types(types) => commands::types::run(types).await,
     }

@@ -61,6 +61,14 @@ pub(crate) fn allocate(actor: &str, article: &str, calendar: &str, public: bool)
     }))
 }
 
+/// The article that the demo and the self-test have events take up.
+pub(crate) fn gig_night(id: &str, author: &str, name: &str) -> Value {
+    json!({
+        "id": id, "type": "Article", "attributedTo": author, "name": name,
+        "summary": "Three bands, one stage.", "content": "<p>Doors at eight, music at nine.</p>",
+    })
+}
+
 /// Where an actor's followers are addressed.
 pub(crate) fn followers_of(actor: &str) -> String {
     format!("{}/followers", actor.trim_end_matches('/'))
@@ -100,6 +108,25 @@ mod tests {
             "https://blog.example/actors/a"
         );
         assert!(actor_id("blog").is_err());
+    }
+
+    #[test]
+    fn an_article_is_allocated_to_the_calendars_domain_and_the_followers() {
+        let author = "https://blog.example/actors/author";
+        let (article, calendar) = (
+            "https://blog.example/objects/gig",
+            "https://events.example/actors/main",
+        );
+        let draft = |public| allocate(author, article, calendar, public).unwrap();
+        let private = json!({
+            "type": "Allocate", "object": article, "target": calendar,
+            "to": ["https://events.example/"], "cc": ["https://blog.example/actors/author/followers"],
+        });
+        assert_eq!(draft(false), private);
+        let mut public = private;
+        public["cc"].as_array_mut().unwrap().push(PUBLIC.into());
+        assert_eq!(draft(true), public);
+        assert!(allocate(author, article, "main", true).is_err());
     }
 
     #[test]

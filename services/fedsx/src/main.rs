@@ -3,6 +3,7 @@
 //! `demo` tells the story of two domains, `all` runs one, `bench` measures, and everything else is a client of a
 //! running domain. A new command is a file in `commands/` and a line in `cli.rs`.
 
+mod asked;
 mod bench;
 mod cli;
 mod commands;
@@ -12,7 +13,7 @@ mod drafts;
 mod genesis;
 mod markdown;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
 
@@ -24,11 +25,18 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// usual 61, each of which may verify a signature.
 const EVENT_INTERVAL: u32 = 8;
 
+/// How long threads that block may still take at the end; the promise to have left keeps more than that for it
+/// ([`fedsx_runtime::shutdown`]).
+const THREADS: Duration = Duration::from_millis(500);
+
 fn main() -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .event_interval(EVENT_INTERVAL)
         .build()
         .context("no threads to run on")?;
-    Ok(runtime.block_on(cli::run()))
+    let code = runtime.block_on(cli::run());
+    // What blocks a thread, a name that is not resolved, keeps nobody.
+    runtime.shutdown_timeout(THREADS);
+    Ok(code)
 }

@@ -13,7 +13,7 @@ use fedsx_kernel::{
     origin::Origin,
 };
 use fedsx_proto::v1::PublishRequest;
-use fedsx_runtime::code::Refusal;
+use fedsx_runtime::{code::Refusal, shutdown::Deadline};
 use rand::Rng as _;
 use tokio::{net::TcpListener, task::JoinSet};
 
@@ -69,7 +69,7 @@ impl Rig {
 
     /// Ends the domain and removes its folder and database.
     pub(super) async fn stop(self) -> anyhow::Result<()> {
-        self.domain.stop().await;
+        self.domain.stop(Deadline::promised()).await;
         match self.scratch {
             Some(scratch) => scratch.remove().await,
             None => Ok(()),

@@ -6,8 +6,8 @@ use anyhow::Context as _;
 use clap::Args;
 use fedsx_kernel::{activity::Activity, origin::Origin, stream::Stream};
 use fedsx_proto::v1::{
-    AppendRequest, DescribeRequest, Expected, NewEntry, PublishRequest, PublishResponse, append_response,
-    expected::Kind, publish_response::Outcome,
+    AppendRequest, DescribeRequest, Expected, NewEntry, PublishResponse, append_response, expected::Kind,
+    publish_response::Outcome,
 };
 use fedsx_runtime::{
     code::{Code, Refusal},
@@ -17,7 +17,10 @@ use fedsx_runtime::{
 use serde_json::Value;
 
 use super::output::Output;
-use crate::domain::{Clients, Connection};
+use crate::{
+    asked,
+    domain::{Clients, Connection},
+};
 
 /// Which domain, and how to print.
 #[derive(Debug, Clone, Args)]
@@ -119,18 +122,36 @@ impl Target {
             origin: described.origin.parse()?,
             head: described.head,
             clients,
-            output: Output { json: self.json },
+            output: self.output(),
         })
+    }
+
+    /// How to print.
+    pub(crate) const fn output(&self) -> Output {
+        Output { json: self.json }
+    }
+
+    /// Where the traces of the domain are looked at, where it runs in one process and was told so.
+    pub(crate) fn jaeger(&self) -> anyhow::Result<Option<String>> {
+        if self.connect.is_some() || self.apart().iter().any(|urls| !urls.is_empty()) {
+            return Ok(None);
+        }
+        Ok(Connection::read(&self.data)?.and_then(|connection| connection.jaeger))
+    }
+
+    /// Where its log, projection and delivery answer, where they run apart.
+    fn apart(&self) -> [&[String]; 3] {
+        [&self.log_urls, &self.projection_urls, &self.delivery_urls].map(Vec::as_slice)
     }
 
     /// Clients of the domain, and the place they were made for.
     fn clients(&self) -> anyhow::Result<(String, Clients)> {
-        let apart = [&self.log_urls, &self.projection_urls, &self.delivery_urls];
+        let apart = self.apart();
         if let Some(url) = &self.connect {
             return self.at([std::slice::from_ref(url); 3], &self.token());
         }
         if apart.iter().any(|urls| !urls.is_empty()) {
-            return self.at(apart.map(Vec::as_slice), &self.token());
+            return self.at(apart, &self.token());
         }
         let connection = Connection::read(&self.data)?.ok_or_else(|| {
             NoDomain(format!(
@@ -200,14 +221,7 @@ impl Running {
         draft: &Value,
         key: &str,
     ) -> anyhow::Result<Published> {
-        let request = PublishRequest {
-            actor: actor.to_owned(),
-            draft: serde_json::to_vec(draft)?.into(),
-            idempotency_key: key.to_owned(),
-            ..PublishRequest::default()
-        };
-        let answer = self.clients.log.publish(request).await.map_err(Refusal::from)?;
-        Published::read(answer.into_inner())
+        asked::publish(&self.clients, actor, key, draft).await
     }
 }
 

@@ -244,6 +244,7 @@ pub(super) fn as_json(row: &DeliveryRow) -> Value {
         "position": row.position, "cid": row.cid, "actor": row.actor, "inbox": row.inbox, "origin": row.origin,
         "state": row.state, "attempts": row.attempts, "status": row.status, "cause": row.cause,
         "nextAtMillis": row.next_at_ms, "traceId": row.trace_id, "replay": row.replay,
+        "replica": row.replica,
     })
 }
 
@@ -297,6 +298,7 @@ fn in_detail(shown: &GetDeliveryResponse, activity: &Value) -> String {
         ("peer", row.origin.clone()),
         ("state", state(&row)),
         ("attempts", row.attempts.to_string()),
+        ("by", or_dash(&row.replica)),
         ("status", status(row.status)),
         ("cause", or_dash(&row.cause)),
         ("next attempt", moment(row.next_at_ms)),
@@ -348,6 +350,7 @@ mod tests {
             attempts: 1,
             status: 202,
             trace_id: "4bf92f3577b34da6a3ce929d0e0e4736".to_owned(),
+            replica: "blog-delivery-7c9f-x2x".to_owned(),
             ..DeliveryRow::default()
         };
         let waiting = DeliveryRow {
@@ -398,6 +401,7 @@ mod tests {
         peer          https://peer.example
         state         pending
         attempts      3
+        by            blog-delivery-7c9f-x2x
         status        -
         cause         connection refused
         next attempt  2025-11-21T10:40:00Z

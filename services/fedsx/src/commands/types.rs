@@ -1,5 +1,6 @@
 //! `fedsx types`: the types that objects are checked by, those defined here and peers'.
 
+use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use fedsx_kernel::{
     cid::Cid,
@@ -66,6 +67,15 @@ pub(crate) struct Fetch {
         value_name = "ORIGIN"
     )]
     plain_peers: Vec<String>,
+    /// An origin's host that is reached inside the cluster, events.example.org=http://events-gateway.events.svc:8000 or
+    /// …=https://…:8443?ca=FILE. Repeatable
+    #[arg(
+        long = "resolve",
+        env = "FEDSX_RESOLVE",
+        value_delimiter = ',',
+        value_name = "HOST=URL"
+    )]
+    resolve: Vec<String>,
     #[command(flatten)]
     target: Target,
 }
@@ -173,7 +183,11 @@ impl Named {
 
 impl Fetch {
     async fn run(self) -> anyhow::Result<()> {
-        let fetcher = Fetcher::new(Policy::new(self.plain_peers.iter().cloned())?)?;
+        let policy = Policy::new(self.plain_peers.iter().cloned()).context("--plain-peer")?;
+        let policy = policy
+            .resolving(self.resolve.iter().cloned())
+            .context("--resolve")?;
+        let fetcher = Fetcher::new(policy)?;
         let mut domain = self.target.open().await?;
         let mut types = vec![self.fetch(&mut domain, &fetcher, &self.cid).await?];
         while types.len() < MAX_CHAIN

@@ -6,11 +6,13 @@ use fedsx_proto::v1::{Flow, GetFlowRequest, ListFlowsRequest, ResumeFlowRequest}
 use fedsx_runtime::code::Refusal;
 use serde_json::{Value, json};
 
-use super::{
-    asked::{entry_of, eventually, publish},
-    narrator::Narrator,
+use super::{eventually, narrator::Narrator};
+use crate::{
+    asked::{entry_of, publish},
+    commands::connect::Published,
+    domain::Domain,
+    drafts,
 };
-use crate::{commands::connect::Published, domain::Domain, drafts};
 
 /// Blog's own behaviour on an article that was published.
 pub(super) async fn checked(narrator: &Narrator, blog: &Domain, article: &Published) -> anyhow::Result<()> {
@@ -23,12 +25,13 @@ pub(super) async fn checked(narrator: &Narrator, blog: &Domain, article: &Publis
         "  checked by its behaviour",
         "publish: it is what an Article has to be",
     );
-    narrator.step(
-        "blog",
-        "  the author is notified",
-        &format!("{:?}", told["text"].as_str().unwrap_or_default()),
-    );
+    notified(narrator, &told);
     Ok(())
+}
+
+fn notified(narrator: &Narrator, told: &Value) {
+    let text = told["text"].as_str().unwrap_or_default();
+    narrator.step("blog", "  the author is notified", &format!("{text:?}"));
 }
 
 /// The calendar's own behaviour on an article that is allocated to it, and what comes of it at the article's home.
@@ -46,17 +49,19 @@ pub(super) async fn linked(
         "the calendar's own behaviour fires",
         &format!("flow {}", flow.id),
     );
-    let entry = eventually("the link is logged", || entry_of(events, link)).await?;
+    let entry = eventually("the link is logged", || entry_of(&events.clients, link)).await?;
     let said: Value = serde_json::from_slice(&entry.body)?;
     let text = |key: &str| said[key].as_str().unwrap_or_default().to_owned();
     narrator.step("events", "  main links it", &text("object"));
     narrator.step("events", "  and names its origin", &text("origin"));
-    let heard = eventually("blog hears of the link", || entry_of(blog, link)).await?;
+    let heard = eventually("blog hears of the link", || entry_of(&blog.clients, link)).await?;
     narrator.step(
         "blog",
         "  hears of it",
         &format!("position {}, caused by {}", heard.position, text("causedBy")),
     );
+    let told = value(&over(blog, "linked", link).await?, "tell");
+    notified(narrator, &told);
     Ok(())
 }
 
@@ -67,7 +72,7 @@ pub(super) async fn digested(narrator: &Narrator, blog: &Domain, mut article: Va
     let draft = json!({
         "type": "Update", "object": article, "to": [PUBLIC], "cc": [drafts::followers_of(&author)],
     });
-    let sent = publish(blog, "author", "demo/newsletter", draft).await?;
+    let sent = publish(&blog.clients, "author", "demo/newsletter", &draft).await?;
     narrator.step("blog", "the author marks it for the newsletter", &sent.id);
     let flow = eventually("the digest waits", || async {
         let flow = flow(blog, "blog-digest", &sent.cid).await?;

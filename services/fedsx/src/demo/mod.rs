@@ -1,18 +1,35 @@
 //! `fedsx demo`: two domains on loopback, and the story of how they federate.
 
-mod asked;
 mod flows;
 mod narrator;
 mod story;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
 use clap::Args;
-use fedsx_runtime::{shutdown, telemetry};
+use fedsx_runtime::{
+    code::Refusal,
+    shutdown::{self, Deadline},
+    telemetry,
+};
 
-use crate::domain::{Domain, Settings};
+use crate::{
+    asked,
+    domain::{Domain, Settings},
+};
 use narrator::Narrator;
+
+/// How long a step may take before the story counts as failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Asks until there is an answer, or the step has failed.
+async fn eventually<T>(
+    step: &str,
+    ask: impl AsyncFnMut() -> Result<Option<T>, Refusal>,
+) -> anyhow::Result<T> {
+    asked::eventually(step, PATIENCE, ask).await
+}
 
 /// Starts the domains blog and events in one process and tells how an article gets from one to the other.
 #[derive(Debug, Args)]
@@ -47,8 +64,8 @@ pub(crate) async fn run(demo: Demo) -> anyhow::Result<()> {
     let telemetry = telemetry::start(&telemetry::Settings {
         otlp: demo.otlp.clone(),
         service: "fedsx-demo".to_owned(),
-        json: false,
         filter: demo.log.clone(),
+        ..telemetry::Settings::default()
     })?;
     let narrator = Narrator::default();
     reserve(&[("blog", demo.blog_port), ("events", demo.events_port)])?;
@@ -67,7 +84,7 @@ pub(crate) async fn run(demo: Demo) -> anyhow::Result<()> {
 
     let told = tokio::select! {
         told = story::tell(&narrator, &blog, &events) => told,
-        interrupted = shutdown::signal() => interrupted.context("signals").and_then(|()| Err(anyhow::anyhow!("interrupted"))),
+        interrupted = shutdown::signal() => interrupted.context("signals").and_then(|_| Err(anyhow::anyhow!("interrupted"))),
     };
     if told.is_ok() {
         narrator.look_at(&blog, &events);
@@ -76,8 +93,9 @@ pub(crate) async fn run(demo: Demo) -> anyhow::Result<()> {
             shutdown::signal().await?;
         }
     }
-    let (blog, events) = tokio::join!(blog.stop(), events.stop());
-    telemetry.shutdown();
+    let deadline = Deadline::promised();
+    let (blog, events) = tokio::join!(blog.stop(deadline), events.stop(deadline));
+    telemetry.shutdown(deadline);
     told?;
     anyhow::ensure!(
         blog && events,

@@ -45,7 +45,7 @@ impl Narrator {
             ("the author", format!("{}/actors/author", blog.origin)),
             ("the article", format!("{}/objects/gig-night", blog.origin)),
             ("events itself", events.origin.base()),
-            ("metrics of blog", format!("http://{}/metrics", blog.admin)),
+            ("metrics of blog", format!("{}/metrics", blog.admin)),
         ] {
             println!("  {what:<36} {url}");
         }

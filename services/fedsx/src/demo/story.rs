@@ -2,26 +2,24 @@
 
 use anyhow::Context as _;
 use fedsx_kernel::activity::PUBLIC;
-use fedsx_proto::v1::{Entry, GetRowRequest, ListDeliveriesRequest};
+use fedsx_proto::v1::{Entry, GetRowRequest};
 use fedsx_runtime::code::Refusal;
 use serde_json::{Value, json};
 
-use super::{
-    asked::{entry, entry_of, eventually, found, publish},
-    flows,
-    narrator::Narrator,
+use super::{eventually, flows, narrator::Narrator};
+use crate::{
+    asked::{deliveries, entry, entry_of, found, publish},
+    commands::connect::Published,
+    domain::Domain,
+    drafts,
 };
-use crate::{commands::connect::Published, domain::Domain, drafts};
 
 /// Tells the whole story, or names the step that failed.
 pub(super) async fn tell(narrator: &Narrator, blog: &Domain, events: &Domain) -> anyhow::Result<()> {
     let author = blog.origin.actor("author");
     follow(narrator, blog, events, &author).await?;
 
-    let article = json!({
-        "id": blog.origin.object("gig-night"), "type": "Article", "attributedTo": author, "name": "Gig Night",
-        "summary": "Three bands, one stage.", "content": "<p>Doors at eight, music at nine.</p>",
-    });
+    let article = drafts::gig_night(&blog.origin.object("gig-night"), &author, "Gig Night");
     let draft = json!({
         "type": "Create", "object": &article, "to": [PUBLIC], "cc": [drafts::followers_of(&author)],
     });
@@ -40,7 +38,7 @@ pub(super) async fn tell(narrator: &Narrator, blog: &Domain, events: &Domain) ->
 
 async fn follow(narrator: &Narrator, blog: &Domain, events: &Domain, author: &str) -> anyhow::Result<()> {
     let base = events.origin.base();
-    let asked = publish(events, "", "demo/follow", drafts::follow(author))
+    let asked = publish(&events.clients, "", "demo/follow", &drafts::follow(author))
         .await
         .context("step \"events follows\"")?;
     narrator.step("events", "follows the author of blog", &at(&asked));
@@ -78,11 +76,11 @@ async fn journey(
     draft: Value,
 ) -> anyhow::Result<Published> {
     let step = |name: &str| format!("{name} ({what})");
-    let sent = publish(blog, "author", key, draft)
+    let sent = publish(&blog.clients, "author", key, &draft)
         .await
         .with_context(|| format!("step \"the author {what}\""))?;
     narrator.step("blog", &format!("the author {what}"), &sent.id);
-    let entry = eventually(&step("sealed and logged"), || entry(blog, &sent.cid)).await?;
+    let entry = eventually(&step("sealed and logged"), || entry(&blog.clients, &sent.cid)).await?;
     let suite = proof_suite(&entry)?;
     narrator.step("blog", "  sealed", &format!("{} {suite}", sent.cid));
     narrator.step("blog", "  logged", &at(&sent));
@@ -98,7 +96,7 @@ async fn journey(
         ),
     );
     let received = eventually(&step("verified and logged at events"), || {
-        entry_of(events, &sent.id)
+        entry_of(&events.clients, &sent.id)
     })
     .await?;
     let meta = received.meta.clone().unwrap_or_default();
@@ -153,18 +151,6 @@ async fn row(domain: &Domain, view: &str, key: String) -> Result<Option<Value>, 
 }
 
 async fn delivered(domain: &Domain, cid: &str) -> Result<Option<fedsx_proto::v1::DeliveryRow>, Refusal> {
-    let request = ListDeliveriesRequest {
-        cid: cid.to_owned(),
-        limit: 10,
-        ..ListDeliveriesRequest::default()
-    };
-    let rows = domain
-        .clients
-        .delivery
-        .clone()
-        .list_deliveries(request)
-        .await?
-        .into_inner()
-        .deliveries;
+    let rows = deliveries(&domain.clients, cid).await?;
     Ok(rows.into_iter().find(|row| row.state == "delivered"))
 }

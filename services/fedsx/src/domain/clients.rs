@@ -8,11 +8,13 @@ use fedsx_runtime::{
     token::Credentials,
     transport::{Authorised, Channel, MAX_MESSAGE},
 };
+use tonic_health::pb::health_client::HealthClient;
 
 pub(crate) type LogClient = Log<Authorised>;
 pub(crate) type ProjectionClient = Projection<Authorised>;
 pub(crate) type FlowsClient = Flows<Authorised>;
 pub(crate) type DeliveryClient = Delivery<Authorised>;
+pub(crate) type Health = HealthClient<Authorised>;
 
 /// One caller's clients. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -22,6 +24,8 @@ pub(crate) struct Clients {
     /// Where the projection answers.
     pub(crate) flows: FlowsClient,
     pub(crate) delivery: DeliveryClient,
+    /// The health of the processes where log, projection and delivery answer.
+    pub(crate) health: [Health; 3],
 }
 
 impl Clients {
@@ -31,11 +35,14 @@ impl Clients {
         delivery_at: Channel,
         credentials: &Credentials,
     ) -> Self {
+        let health = [&log_at, &projection_at, &delivery_at]
+            .map(|at| Health::new(Authorised::new(at.clone(), credentials.clone())));
         let delivery = Delivery::new(Authorised::new(delivery_at, credentials.clone()));
         Self {
             log: log(log_at, credentials),
             flows: flows(projection_at.clone(), credentials),
             projection: projection(projection_at, credentials),
+            health,
             delivery: delivery.max_decoding_message_size(MAX_MESSAGE),
         }
     }

@@ -16,6 +16,9 @@ pub(crate) struct Connection {
     /// Health and metrics, `http://127.0.0.1:9002`
     pub(crate) admin: String,
     pub(crate) token: String,
+    /// Jaeger's query service, where the domain was told of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) jaeger: Option<String>,
 }
 
 impl std::fmt::Debug for Connection {

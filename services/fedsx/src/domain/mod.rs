@@ -14,17 +14,22 @@ mod seed;
 mod services;
 mod settings;
 
-use std::{net::SocketAddr, os::unix::fs::DirBuilderExt as _, path::PathBuf, sync::Arc};
+use std::{os::unix::fs::DirBuilderExt as _, path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 use fedsx_kernel::origin::Origin;
-use fedsx_runtime::{shutdown, telemetry, token::Role};
+use fedsx_runtime::{
+    shutdown::{self, Deadline},
+    telemetry,
+    token::Role,
+};
 use tonic::service::Routes;
 
 pub(crate) use clients::{Clients, LogClient};
 pub(crate) use connect::Connection;
-use process::{DEADLINE, FLOWS, Process, bind, service_name};
-pub(crate) use settings::{Flags, Settings};
+pub(crate) use process::service_name;
+use process::{FLOWS, Process, bind, ended, url};
+pub(crate) use settings::{Flags, Settings, jaeger_url};
 
 use crate::genesis::{Bundle, Manifest};
 
@@ -44,8 +49,9 @@ pub(crate) struct Domain {
     pub(crate) bundle: Manifest,
     /// Clients with the operator's token.
     pub(crate) clients: Clients,
-    pub(crate) listen: SocketAddr,
-    pub(crate) admin: SocketAddr,
+    /// Where the public listener is.
+    listen: String,
+    pub(crate) admin: String,
     process: Process,
     // Held until the domain ends: two processes on one folder would both number its log.
     _lock: std::fs::File,
@@ -57,14 +63,15 @@ impl Domain {
         anyhow::ensure!(!settings.bundle.is_empty(), "`bundle` is missing: --bundle blog");
         let (bundle, manifest) = Bundle::of_domain(&settings.bundle)?;
         let lock = lock(&settings.data)?;
+        let tls = settings.listen_tls()?;
         // Ports are bound first: what another process holds is told before anything is written.
         let http = bind(settings.listen, "listen").await?;
         let grpc = bind(settings.grpc_listen, "grpc_listen").await?;
-        let listen = http.local_addr()?;
+        let listen = url(http.local_addr()?, tls.as_ref());
         let grpc_address = grpc.local_addr()?;
 
         let (process, incoming) = Process::new(settings, ALL);
-        let admin = process.serve_admin().await?;
+        let admin = url(process.serve_admin().await?, None);
         let routes = routes(&process).await?;
         process.serve_grpc(routes, GRPC, grpc, incoming)?;
         let router = services::gateway(&process).await?;
@@ -72,7 +79,7 @@ impl Domain {
         let origin = process.settings.origin.clone();
         // Before peers are heard: what they say is judged by all of the bundle's verbs or by none.
         seed::seed(clients.log.clone(), &origin, &bundle, &manifest).await?;
-        process.serve_public(router, http);
+        process.serve_public(router, http, tls);
         follows::keep(
             &process.context.shutdown,
             &clients,
@@ -83,8 +90,9 @@ impl Domain {
         let connection = Connection {
             origin: origin.clone(),
             grpc: format!("http://{grpc_address}"),
-            admin: format!("http://{admin}"),
+            admin: admin.clone(),
             token: process.tokens.of(Role::Operator).unwrap_or_default().to_owned(),
+            jaeger: process.settings.jaeger.clone(),
         };
         connect::write(&process.settings.data, &connection)?;
         Ok(Self {
@@ -109,9 +117,9 @@ impl Domain {
     }
 
     /// Ends the domain; false where something had to be cut off.
-    pub(crate) async fn stop(self) -> bool {
+    pub(crate) async fn stop(self, by: Deadline) -> bool {
         connect::remove(self.data());
-        self.process.stop().await
+        self.process.stop(by).await
     }
 }
 
@@ -152,22 +160,17 @@ pub(crate) async fn run(flags: &Flags) -> anyhow::Result<()> {
     let telemetry = telemetry::start(&settings.telemetry("fedsx"))?;
     let domain = Domain::start(settings).await?;
     println!(
-        "{} ({}) listens on http://{}",
+        "{} ({}) listens on {}",
         domain.origin, domain.bundle.title, domain.listen
     );
-    println!("health and metrics: http://{}/readyz, /metrics", domain.admin);
+    println!("health and metrics: {}/readyz, /metrics", domain.admin);
     println!(
         "client commands: fedsx <command> --data {}",
         PathBuf::from(domain.data()).display()
     );
-    shutdown::signal().await?;
+    let deadline = shutdown::signal().await?;
     println!("stopping");
-    let soft = domain.stop().await;
-    telemetry.shutdown();
-    anyhow::ensure!(
-        soft,
-        "some work was cut off after {} s; nothing that was acknowledged is lost",
-        DEADLINE.as_secs()
-    );
-    Ok(())
+    let soft = domain.stop(deadline).await;
+    telemetry.shutdown(deadline);
+    ended(soft)
 }

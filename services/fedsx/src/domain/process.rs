@@ -1,6 +1,6 @@
 //! One process of a domain: what its services share, and the listeners in front of them.
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 use anyhow::Context as _;
 use axum::Router;
@@ -9,6 +9,8 @@ use fedsx_runtime::{
     Context, admin, grpc,
     health::Readiness,
     serve,
+    shutdown::{Deadline, PROMISE, Shutdown},
+    tls::ServerTls,
     token::{Credentials, Role, Tokens},
     transport::{self, Channel, Incoming, Memory},
 };
@@ -16,9 +18,6 @@ use tokio::net::TcpListener;
 use tonic::{service::Routes, transport::server::TcpIncoming};
 
 use super::{Clients, Settings};
-
-/// How long services may take to end after a signal.
-pub(super) const DEADLINE: Duration = Duration::from_secs(15);
 
 /// Connections of one client; it may have half as many requests under way.
 const CONNECTIONS_OF_ONE_CLIENT: usize = 512;
@@ -101,11 +100,7 @@ impl Process {
         let listener = bind(self.settings.admin_listen, "admin_listen").await?;
         let address = listener.local_addr()?;
         let router = admin::router(&self.context);
-        tokio::spawn(serve::serve(
-            listener,
-            router,
-            tokio_util::sync::CancellationToken::new(),
-        ));
+        tokio::spawn(serve::Server::new(router).run(listener, Shutdown::default()));
         Ok(address)
     }
 
@@ -117,41 +112,57 @@ impl Process {
         listener: TcpListener,
         incoming: Incoming,
     ) -> anyhow::Result<()> {
-        let (shutdown, stop) = (&self.context.shutdown, self.context.shutdown.token());
+        let shutdown = &self.context.shutdown;
         let readiness = &self.context.readiness;
         let descriptors = fedsx_proto::FILE_DESCRIPTOR_SET;
         let routes = grpc::with_health_and_reflection(routes, services, descriptors, readiness, shutdown)?;
         let tcp = TcpIncoming::from(listener).with_nodelay(Some(true));
         let tls = self.settings.internal.server_tls.clone();
-        shutdown.spawn(report(grpc::serve(routes.clone(), incoming, None, stop.clone())));
-        shutdown.spawn(report(grpc::serve(routes, tcp, tls, stop)));
+        let (over_memory, over_tcp, ending) = (routes.clone(), routes, shutdown.clone());
+        shutdown.spawn(async move { report(grpc::serve(over_memory, incoming, None, &ending).await) });
+        let ending = shutdown.clone();
+        shutdown.spawn(async move { report(grpc::serve(over_tcp, tcp, tls, &ending).await) });
         Ok(())
     }
 
     /// Serves the public router; to clients that connect themselves, each its share of the connections.
-    pub(super) fn serve_public(&self, router: Router, listener: TcpListener) {
-        let shutdown = &self.context.shutdown;
-        let stop = shutdown.token();
+    pub(super) fn serve_public(&self, router: Router, listener: TcpListener, tls: Option<ServerTls>) {
+        let mut server = serve::Server::new(router).with_tls(tls);
         if self.settings.limited && self.settings.client_address_header.is_none() {
-            let serving = serve::serve_shared(listener, router, stop, CONNECTIONS_OF_ONE_CLIENT);
-            shutdown.spawn(serving);
-        } else {
-            shutdown.spawn(serve::serve(listener, router, stop));
+            server = server.shared(CONNECTIONS_OF_ONE_CLIENT);
         }
+        let shutdown = &self.context.shutdown;
+        shutdown.spawn(server.run(listener, shutdown.clone()));
     }
 
     /// Ends everything; false where something had to be cut off.
-    pub(super) async fn stop(&self) -> bool {
+    pub(super) async fn stop(&self, by: Deadline) -> bool {
         self.context.readiness.stopping();
-        self.context.shutdown.finish(DEADLINE).await
+        self.context.shutdown.leave(by).await
     }
+}
+
+/// What a process says at its end where it had to cut something off.
+pub(super) fn ended(soft: bool) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        soft,
+        "some work was cut off, to leave within {} s; nothing that was acknowledged is lost",
+        PROMISE.as_secs()
+    );
+    Ok(())
+}
+
+/// How a listener is reached.
+pub(super) fn url(address: SocketAddr, tls: Option<&ServerTls>) -> String {
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    format!("{scheme}://{address}")
 }
 
 /// What the projection answers beside its views.
 pub(super) const FLOWS: &str = v1::flows_server::SERVICE_NAME;
 
 /// The full names of the gRPC services.
-pub(super) const fn service_name(role: Role) -> &'static str {
+pub(crate) const fn service_name(role: Role) -> &'static str {
     match role {
         Role::Projection => v1::projection_server::SERVICE_NAME,
         Role::Delivery => v1::delivery_server::SERVICE_NAME,
@@ -159,8 +170,8 @@ pub(super) const fn service_name(role: Role) -> &'static str {
     }
 }
 
-async fn report(serving: impl Future<Output = Result<(), tonic::transport::Error>>) {
-    if let Err(error) = serving.await {
+fn report(served: Result<(), tonic::transport::Error>) {
+    if let Err(error) = served {
         tracing::error!(
             error = &error as &dyn std::error::Error,
             "the gRPC server has ended"

@@ -8,15 +8,17 @@ use tonic::service::Routes;
 
 use super::{
     Flags, Settings, dependencies, follows,
-    process::{DEADLINE, FLOWS, Process, bind, service_name},
+    process::{FLOWS, Process, bind, ended, service_name, url},
     seed, services,
 };
 use crate::genesis::Bundle;
 
 /// Runs a role until it is told to end.
 pub(crate) async fn run(role: Role, flags: &Flags) -> anyhow::Result<()> {
-    let settings = Settings::load(flags)?;
+    let mut settings = Settings::load(flags)?;
     let here = needs(role, &settings)?;
+    // One name for this life: leases and claims are held by it, and traces show it.
+    settings.replica.get_or_insert_with(new_replica);
     let telemetry = telemetry::start(&settings.telemetry(role.as_str()))?;
     let (process, incoming) = Process::new(settings, here);
     let admin = process.serve_admin().await?;
@@ -35,19 +37,17 @@ pub(crate) async fn run(role: Role, flags: &Flags) -> anyhow::Result<()> {
             None
         }
     };
-    if stopped.is_none() {
-        process.context.readiness.started();
-        signal.await?;
-    }
+    let deadline = match stopped {
+        Some(signalled) => signalled?,
+        None => {
+            process.context.readiness.started();
+            signal.await?
+        }
+    };
     println!("stopping");
-    let soft = process.stop().await;
-    telemetry.shutdown();
-    anyhow::ensure!(
-        soft,
-        "some work was cut off after {} s; nothing that was acknowledged is lost",
-        DEADLINE.as_secs()
-    );
-    Ok(())
+    let soft = process.stop(deadline).await;
+    telemetry.shutdown(deadline);
+    ended(soft)
 }
 
 /// Checks that the settings have what the role cannot do without.
@@ -91,16 +91,11 @@ async fn start(role: Role, process: &Process, incoming: Incoming) -> anyhow::Res
     }
     let listener = bind(settings.grpc_listen, "grpc_listen").await?;
     let address = listener.local_addr()?;
+    let replica = settings.replica.clone().unwrap_or_default();
     let routes = match role {
-        Role::Projection => services::projection(process, replica(settings), Routes::default()).await?,
+        Role::Projection => services::projection(process, replica, Routes::default()).await?,
         Role::Delivery => {
-            services::delivery(
-                process,
-                master_key(settings)?,
-                replica(settings),
-                Routes::default(),
-            )
-            .await?
+            services::delivery(process, master_key(settings)?, replica, Routes::default()).await?
         }
         _ => services::log(process, master_key(settings)?, Routes::default()).await?,
     };
@@ -130,14 +125,12 @@ async fn start(role: Role, process: &Process, incoming: Incoming) -> anyhow::Res
 }
 
 async fn start_gateway(process: &Process) -> anyhow::Result<()> {
+    let tls = process.settings.listen_tls()?;
     let listener = bind(process.settings.listen, "listen").await?;
-    let address = listener.local_addr()?;
+    let url = url(listener.local_addr()?, tls.as_ref());
     let router = services::gateway(process).await?;
-    process.serve_public(router, listener);
-    println!(
-        "gateway of {} listens on http://{address}",
-        process.settings.origin
-    );
+    process.serve_public(router, listener, tls);
+    println!("gateway of {} listens on {url}", process.settings.origin);
     Ok(())
 }
 
@@ -157,12 +150,10 @@ fn master_key(settings: &Settings) -> anyhow::Result<Arc<MasterKey>> {
     Ok(Arc::new(MasterKey::parse(text).context("`master_key`")?))
 }
 
-/// The process's name among its role's replicas: leases and claims are held by it, so that no other life may have it.
-fn replica(settings: &Settings) -> String {
-    settings.replica.clone().unwrap_or_else(|| {
-        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        format!("{}-{:08x}", host.trim(), rand::random::<u32>())
-    })
+/// A name among the role's replicas that no other life has had.
+fn new_replica() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}-{:08x}", host.trim(), rand::random::<u32>())
 }
 
 #[cfg(test)]

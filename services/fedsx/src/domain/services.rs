@@ -7,7 +7,7 @@ use axum::Router;
 use fedsx_delivery::{broker::Broker, ledger::Ledger};
 use fedsx_log::blob::BlobStore;
 use fedsx_runtime::{
-    fetch::{Fetcher, Policy},
+    fetch::Fetcher,
     keyring::MasterKey,
     token::{Guard, Role},
 };
@@ -124,6 +124,5 @@ fn guard(process: &Process) -> Guard {
 }
 
 fn fetcher(process: &Process) -> anyhow::Result<Fetcher> {
-    let policy = Policy::new(process.settings.plain_peers.clone()).context("`plain_peers`")?;
-    Ok(Fetcher::new(policy)?)
+    Ok(Fetcher::new(process.settings.peers.clone())?)
 }

@@ -42,7 +42,7 @@ pub(super) async fn append_many(
     let mut submitted = log.committer.submit_all(requests).await.into_iter();
     let answers = spans.into_iter().map(|(span, parsed)| {
         let written = parsed.map(|()| submitted.next());
-        answer(log, written).instrument(span)
+        async move { super::told(&span, answer(log, written).instrument(span.clone()).await) }
     });
     let results = future::join_all(answers).await.into_iter().map(result).collect();
     Ok(AppendManyResponse { results })

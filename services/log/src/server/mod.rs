@@ -168,6 +168,11 @@ fn trace<T>(span: &Span, request: &Request<T>) -> String {
     telemetry::traceparent(span).unwrap_or(caller)
 }
 
+/// Tells the span of a call why it was refused.
+fn told<T>(span: &tracing::Span, answer: Result<T, Refusal>) -> Result<T, Refusal> {
+    answer.inspect_err(|refusal| telemetry::refused(span, refusal))
+}
+
 fn kv_role<T>(request: &Request<T>, space: &str) -> Result<Role, Refusal> {
     let role = token::role(request)?;
     authority::check(role, Action::ReadKv { space })?;
@@ -202,7 +207,7 @@ impl Log for LogService {
         );
         let traceparent = trace(&span, &request);
         let work = append::append(self, role, request.into_inner(), traceparent);
-        Ok(Response::new(work.instrument(span).await?))
+        Ok(Response::new(told(&span, work.instrument(span.clone()).await)?))
     }
 
     async fn append_many(
@@ -230,7 +235,7 @@ impl Log for LogService {
         );
         let traceparent = trace(&span, &request);
         let work = publish::publish(self, role, request.into_inner(), traceparent);
-        Ok(Response::new(work.instrument(span).await?))
+        Ok(Response::new(told(&span, work.instrument(span.clone()).await)?))
     }
 
     async fn get(&self, request: Request<GetRequest>) -> Result<Response<Entry>, Status> {

@@ -26,6 +26,12 @@ pub(crate) struct Flags {
     /// Where the public HTTP server binds [default: loopback, at the origin's port, or 8000 where it names none]
     #[arg(long, value_name = "ADDRESS")]
     pub(super) listen: Option<String>,
+    /// PEM: the public HTTP server's certificate with its chain, to serve https [default: plain]
+    #[arg(long, value_name = "FILE")]
+    pub(super) listen_tls_certificate: Option<String>,
+    /// PEM: its private key
+    #[arg(long, value_name = "FILE")]
+    pub(super) listen_tls_key: Option<String>,
     /// Where the internal gRPC server binds [default: 127.0.0.1:0]
     #[arg(long, value_name = "ADDRESS")]
     pub(super) grpc_listen: Option<String>,
@@ -96,6 +102,10 @@ pub(crate) struct Flags {
     /// A peer that may be plain http and at a private address, http://127.0.0.1:8002; its port may be *. Repeatable
     #[arg(long = "plain-peer", value_name = "ORIGIN")]
     pub(super) plain_peers: Vec<String>,
+    /// A peer that is reached inside the cluster: events.example.org=http://events-gateway.events.svc:8000, or by TLS,
+    /// events.example.org=https://events-gateway.events.svc:8443?ca=FILE. Repeatable
+    #[arg(long = "resolve", value_name = "HOST=URL")]
+    pub(super) resolve: Vec<String>,
     /// A peer whose traces this domain's spans join. Repeatable
     #[arg(long = "trusted-origin", value_name = "ORIGIN")]
     pub(super) trusted_origins: Vec<String>,
@@ -105,6 +115,9 @@ pub(crate) struct Flags {
     /// Export traces by OTLP over gRPC: http://127.0.0.1:4317
     #[arg(long, value_name = "URL")]
     pub(super) otlp: Option<String>,
+    /// Where Jaeger shows them, for `fedsx trace`: http://127.0.0.1:16686
+    #[arg(long, value_name = "URL")]
+    pub(super) jaeger: Option<String>,
     /// Log directives: info, or warn,fedsx_delivery=debug
     #[arg(long, value_name = "DIRECTIVES")]
     pub(super) log: Option<String>,
@@ -126,6 +139,8 @@ impl Flags {
             ("bundle", text(&self.bundle)),
             ("data", text(&self.data)),
             ("listen", text(&self.listen)),
+            ("listen_tls_certificate", text(&self.listen_tls_certificate)),
+            ("listen_tls_key", text(&self.listen_tls_key)),
             ("grpc_listen", text(&self.grpc_listen)),
             ("admin_listen", text(&self.admin_listen)),
             ("database", text(&self.database)),
@@ -152,9 +167,11 @@ impl Flags {
             ),
             ("client_address_header", text(&self.client_address_header)),
             ("plain_peers", list(&self.plain_peers)),
+            ("resolve", list(&self.resolve)),
             ("trusted_origins", list(&self.trusted_origins)),
             ("follows", list(&self.follows)),
             ("otlp", text(&self.otlp)),
+            ("jaeger", text(&self.jaeger)),
             ("log", text(&self.log)),
             ("log_json", self.log_json.then_some(true).map(Into::into)),
         ]

@@ -4,8 +4,9 @@ use std::{collections::HashMap, path::Path};
 
 use anyhow::Context as _;
 use fedsx_runtime::{
+    tls::{Protocol, ServerTls},
     token::{Role, Tokens},
-    transport::{Channel, ClientTls, Replicas, ServerTls},
+    transport::{Channel, ClientTls, Replicas},
 };
 
 use super::Keys;
@@ -92,13 +93,24 @@ fn tokens(keys: &Keys) -> anyhow::Result<Tokens> {
 }
 
 fn server_tls(certificate: &Path, key: &Path) -> anyhow::Result<Option<ServerTls>> {
+    let Some((certificate, key)) = both(["tls_certificate", "tls_key"], certificate, key)? else {
+        return Ok(None);
+    };
+    let shown = ServerTls::read(certificate, key, Protocol::Grpc);
+    shown.map(Some).context("`tls_certificate` and `tls_key`")
+}
+
+/// A certificate and its key, of which neither is of use alone. They are configured by these keys.
+pub(super) fn both<'f>(
+    [certificate_at, key_at]: [&str; 2],
+    certificate: &'f Path,
+    key: &'f Path,
+) -> anyhow::Result<Option<(&'f Path, &'f Path)>> {
     match (filled(certificate), filled(key)) {
         (None, None) => Ok(None),
-        (Some(certificate), Some(key)) => ServerTls::read(certificate, key)
-            .map(Some)
-            .context("`tls_certificate` and `tls_key`"),
-        (None, Some(_)) => anyhow::bail!("`tls_certificate` is missing beside `tls_key`"),
-        (Some(_), None) => anyhow::bail!("`tls_key` is missing beside `tls_certificate`"),
+        (Some(certificate), Some(key)) => Ok(Some((certificate, key))),
+        (None, Some(_)) => anyhow::bail!("`{certificate_at}` is missing beside `{key_at}`"),
+        (Some(_), None) => anyhow::bail!("`{key_at}` is missing beside `{certificate_at}`"),
     }
 }
 

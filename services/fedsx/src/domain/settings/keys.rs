@@ -10,12 +10,13 @@ use super::Flags;
 const DEFAULTS: &str = include_str!("../../config.default.toml");
 
 /// Keys that hold lists.
-const LISTS: [&str; 7] = [
+const LISTS: [&str; 8] = [
     "flow_effects",
     "log_urls",
     "projection_urls",
     "delivery_urls",
     "plain_peers",
+    "resolve",
     "trusted_origins",
     "follows",
 ];
@@ -33,6 +34,8 @@ pub(super) struct Keys {
     pub(super) bundle: String,
     pub(super) data: PathBuf,
     pub(super) listen: String,
+    pub(super) listen_tls_certificate: PathBuf,
+    pub(super) listen_tls_key: PathBuf,
     pub(super) grpc_listen: String,
     pub(super) admin_listen: String,
     pub(super) database: String,
@@ -59,12 +62,14 @@ pub(super) struct Keys {
     pub(super) replica: String,
     pub(super) master_key: String,
     pub(super) plain_peers: Vec<String>,
+    pub(super) resolve: Vec<String>,
     pub(super) trusted_origins: Vec<String>,
     pub(super) follows: Vec<String>,
     pub(super) type_fetch: bool,
     pub(super) strict_object_schema: bool,
     pub(super) client_address_header: String,
     pub(super) otlp: String,
+    pub(super) jaeger: String,
     pub(super) log: String,
     pub(super) log_json: bool,
 }

@@ -10,14 +10,22 @@ use anyhow::Context as _;
 use fedsx_kernel::{definition::EffectKind, origin::Origin, snapshot::MAX_KEPT};
 use fedsx_log::blob::{MAX_BLOB, MAX_MAX_BLOB};
 use fedsx_projection::{flows::mail::Mailer, snapshot};
-use fedsx_runtime::telemetry;
+use fedsx_runtime::{
+    fetch::Policy,
+    telemetry,
+    tls::{Protocol, ServerTls},
+};
 pub(crate) use flags::Flags;
 use http::HeaderName;
 pub(crate) use internal::Internal;
 use jiff::SignedDuration;
 use keys::Keys;
+use url::Url;
 
 use crate::drafts;
+
+/// The keys of the public server's certificate.
+const LISTEN_TLS: [&str; 2] = ["listen_tls_certificate", "listen_tls_key"];
 
 /// A domain's settings, complete.
 #[derive(Debug, Clone)]
@@ -26,6 +34,8 @@ pub(crate) struct Settings {
     pub(crate) bundle: String,
     pub(crate) data: PathBuf,
     pub(crate) listen: SocketAddr,
+    /// Certificate and key of the public server, for those who serve it.
+    listen_tls: Option<[PathBuf; 2]>,
     pub(crate) grpc_listen: SocketAddr,
     pub(crate) admin_listen: SocketAddr,
     /// None: SQLite in the data folder.
@@ -48,7 +58,8 @@ pub(crate) struct Settings {
     pub(crate) replica: Option<String>,
     /// Base64; none: kept in the data folder.
     pub(crate) master_key: Option<String>,
-    pub(crate) plain_peers: Vec<String>,
+    /// Where peers may be.
+    pub(crate) peers: Policy,
     pub(crate) trusted_origins: Vec<Origin>,
     pub(crate) follows: Vec<String>,
     /// Whether types that are not known here are fetched.
@@ -61,6 +72,8 @@ pub(crate) struct Settings {
     pub(crate) limited: bool,
     /// Whether delivery sends; a benchmark of what happens before stops it.
     pub(crate) workers: bool,
+    /// Jaeger's query service, which client commands are told of.
+    pub(crate) jaeger: Option<String>,
     otlp: Option<String>,
     log: String,
     log_json: bool,
@@ -102,6 +115,8 @@ impl Settings {
         };
         Ok(Self {
             listen,
+            listen_tls: internal::both(LISTEN_TLS, &keys.listen_tls_certificate, &keys.listen_tls_key)?
+                .map(|(certificate, key)| [certificate.to_owned(), key.to_owned()]),
             grpc_listen: address("grpc_listen", &keys.grpc_listen)?,
             admin_listen: address("admin_listen", &keys.admin_listen)?,
             internal: Internal::check(&keys)?,
@@ -136,11 +151,17 @@ impl Settings {
             flows_kept: SignedDuration::from_hours(24 * i64::from(keys.flows_kept_days)),
             replica: filled(keys.replica),
             master_key: filled(keys.master_key),
-            plain_peers: keys.plain_peers,
+            peers: Policy::new(keys.plain_peers)
+                .context("`plain_peers`")?
+                .resolving(keys.resolve)
+                .context("`resolve`")?,
             type_fetch: keys.type_fetch,
             strict_object_schema: keys.strict_object_schema,
             limited: true,
             workers: true,
+            jaeger: filled(keys.jaeger)
+                .map(|url| jaeger_url(&url).context("`jaeger`").map(String::from))
+                .transpose()?,
             otlp: filled(keys.otlp),
             log: keys.log,
             log_json: keys.log_json,
@@ -155,6 +176,7 @@ impl Settings {
             bundle: bundle.to_owned(),
             data,
             listen: default_listen(&origin)?,
+            listen_tls: None,
             grpc_listen: loopback,
             admin_listen: loopback,
             database: None,
@@ -168,7 +190,7 @@ impl Settings {
             flows_kept: SignedDuration::from_hours(24 * 30),
             replica: None,
             master_key: None,
-            plain_peers: vec!["http://127.0.0.1:*".to_owned()],
+            peers: Policy::new(["http://127.0.0.1:*".to_owned()])?,
             trusted_origins: Vec::new(),
             follows: Vec::new(),
             type_fetch: true,
@@ -176,6 +198,7 @@ impl Settings {
             client_address_header: None,
             limited: true,
             workers: true,
+            jaeger: None,
             otlp: None,
             log: String::new(),
             log_json: false,
@@ -183,11 +206,25 @@ impl Settings {
         })
     }
 
+    /// What the public server shows, where it serves https.
+    pub(crate) fn listen_tls(&self) -> anyhow::Result<Option<ServerTls>> {
+        let Some([certificate, key]) = &self.listen_tls else {
+            return Ok(None);
+        };
+        let shown = ServerTls::read(certificate, key, Protocol::Http1);
+        let [certificate, key] = LISTEN_TLS;
+        shown
+            .map(Some)
+            .with_context(|| format!("`{certificate}` and `{key}`"))
+    }
+
     /// How a process of this part tells what it does: `log`, `gateway`, …, or `fedsx` for a whole domain.
     pub(crate) fn telemetry(&self, part: &str) -> telemetry::Settings {
         telemetry::Settings {
             otlp: self.otlp.clone(),
             service: format!("{part}@{}", self.origin.authority()),
+            domain: self.origin.authority().to_owned(),
+            instance: self.replica.clone().unwrap_or_default(),
             json: self.log_json,
             filter: self.log.clone(),
         }
@@ -196,6 +233,14 @@ impl Settings {
 
 fn filled(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
+}
+
+/// A URL of Jaeger's query service, whatever path it is served under.
+pub(crate) fn jaeger_url(text: &str) -> anyhow::Result<Url> {
+    let is_sound =
+        |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none();
+    let url = Url::parse(text).ok().filter(is_sound);
+    url.with_context(|| format!("{text:?} is no URL of Jaeger, such as http://jaeger:16686"))
 }
 
 /// What hands mails in at an SMTP server, from somebody; empty: nothing, and from nobody in person.
@@ -231,7 +276,7 @@ fn address(key: &str, text: &str) -> anyhow::Result<SocketAddr> {
 
 /// Loopback, at the origin's port where it names one.
 fn default_listen(origin: &Origin) -> anyhow::Result<SocketAddr> {
-    let port = url::Url::parse(origin.as_str())?.port().unwrap_or(8000);
+    let port = Url::parse(origin.as_str())?.port().unwrap_or(8000);
     Ok(SocketAddr::from(([127, 0, 0, 1], port)))
 }
 
@@ -287,6 +332,7 @@ mod tests {
         wrong.origin = Some("blog.example".into());
         assert!(error(&wrong, &[]).contains("`origin`"));
         assert!(error(&flags(), &[("FEDSX_SNAPSHOTS_KEPT", "17")]).contains("`snapshots_kept` is 17"));
+        assert!(error(&flags(), &[("FEDSX_JAEGER", "jaeger:16686")]).contains("`jaeger`"));
         assert!(error(&flags(), &[("FEDSX_BLOB_MAX_BYTES", "0")]).contains("`blob_max_bytes` is 0"));
         let smtp = ("FEDSX_SMTP", "smtp://blog:secret@mail.example");
         let problem = error(&flags(), &[smtp]);
@@ -302,6 +348,13 @@ mod tests {
         let tokens = [("FEDSX_TOKEN_GATEWAY", "x"), ("FEDSX_TOKEN_DELIVERY", "x")];
         assert!(error(&flags(), &tokens).contains("`token_gateway` and `token_delivery`"));
         assert!(error(&flags(), &[("FEDSX_TLS_KEY", "/k")]).contains("`tls_certificate`"));
+        let alone = [("FEDSX_LISTEN_TLS_CERTIFICATE", "/c")];
+        assert!(error(&flags(), &alone).contains("`listen_tls_key` is missing"));
+        let peers = [(
+            "FEDSX_RESOLVE",
+            "a.example=http://a.svc:8000,b.example=http://b.svc/x",
+        )];
+        assert!(error(&flags(), &peers).starts_with("`resolve`: \"b.example\" has a service with a path"));
     }
 
     #[test]
