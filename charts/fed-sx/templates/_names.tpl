@@ -1,0 +1,73 @@
+{{/* Names, labels and the image. */}}
+
+{{/* The prefix of every object's name: the release's, short enough for a pod's name behind it. */}}
+{{- define "fed-sx.fullname" -}}
+{{- default .Release.Name .Values.fullnameOverride | trunc 45 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "fed-sx.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* What selects the pods of the release. */}}
+{{- define "fed-sx.selector" -}}
+app.kubernetes.io/name: {{ include "fed-sx.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{/* Labels that stay as they are when only the chart changes: those of pods. */}}
+{{- define "fed-sx.podLabels" -}}
+{{ include "fed-sx.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: fed-sx
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "fed-sx.labels" -}}
+{{ include "fed-sx.podLabels" . }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- end -}}
+
+{{/* name, namespace and labels of an object; (dict "root" $ "name" "log" "component" "log"). */}}
+{{- define "fed-sx.metadata" -}}
+name: {{ include "fed-sx.fullname" .root }}{{ with .name }}-{{ . }}{{ end }}
+namespace: {{ .root.Release.Namespace }}
+labels:
+  {{- include "fed-sx.labels" .root | nindent 2 }}
+  {{- with .component }}
+  app.kubernetes.io/component: {{ . }}
+  {{- end }}
+{{- end -}}
+
+{{- define "fed-sx.image" -}}
+{{- with .Values.image -}}
+{{- if .digest -}}
+{{ .repository }}@{{ .digest }}
+{{- else -}}
+{{ .repository }}:{{ default $.Chart.AppVersion .tag }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "fed-sx.serviceAccount" -}}
+{{- $own := ternary (include "fed-sx.fullname" .) "default" .Values.serviceAccount.create -}}
+{{- default $own .Values.serviceAccount.name -}}
+{{- end -}}
+
+{{/* The Secret of the master key and the tokens. */}}
+{{- define "fed-sx.secret" -}}
+{{- default (printf "%s-secrets" (include "fed-sx.fullname" .)) .Values.secrets.existingSecret -}}
+{{- end -}}
+
+{{/* The origin's host, without its port. */}}
+{{- define "fed-sx.host" -}}
+{{- (urlParse .Values.origin).hostname -}}
+{{- end -}}
+
+{{/* The port of the gateway's pods. */}}
+{{- define "fed-sx.gatewayPort" -}}
+{{- ternary 8443 8000 (not (empty .Values.gateway.tls.existingSecret)) -}}
+{{- end -}}
