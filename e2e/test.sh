@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Every test of the project: formatting, lints, unit, conformance and property tests, and the scenarios of e2e/ over real
-# `fedsx` processes, PostgreSQL and RabbitMQ. Arguments go to `cargo test`: `e2e/test.sh follows` runs the tests with that
-# in their names.
+# Every test of the project but those of e2e/cluster, which e2e/cluster/run runs in a Kubernetes cluster: formatting, lints, unit,
+# conformance and property tests, the chart's, and the scenarios of e2e/ over real `fedsx` processes, PostgreSQL and RabbitMQ.
+# Arguments go to `cargo test`: `e2e/test.sh follows` runs the tests with that in their names.
 #
-# Needs the Rust toolchain (rust-toolchain.toml), the C compiler that it links with, which compiles SQLite too, and the
-# programs of PostgreSQL and RabbitMQ. Where these are missing, it installs Debian's packages if it runs as root. It starts
+# Needs the Rust toolchain (rust-toolchain.toml), the C compiler that it links with, which compiles SQLite too, a static libc
+# (libc6-dev of Debian has it, elsewhere glibc-static), the programs of PostgreSQL and RabbitMQ, and Helm. Where servers or Helm
+# are missing, it installs Debian's packages if it runs as root, and Helm by Go's toolchain below target/. It starts
 # servers of its own on free ports in a temporary folder and removes them, unless FEDSX_TEST_POSTGRES, FEDSX_TEST_RABBITMQ
 # and FEDSX_TEST_RABBITMQ_API name servers that run.
 set -euo pipefail
@@ -38,6 +39,13 @@ if ! have_servers; then
     install_servers
 fi
 
+# The chart's tests render it.
+HELM=$(e2e/tools.sh)
+export HELM
+
+HELM=$(e2e/tools.sh)
+export HELM
+
 cargo fmt --all --check
 cargo clippy --workspace --all-targets -- -D warnings
 
@@ -49,7 +57,7 @@ cores=$(getconf _NPROCESSORS_ONLN)
 export RUST_TEST_THREADS="${RUST_TEST_THREADS:-$((cores < 4 ? 4 : cores))}"
 export RUST_BACKTRACE="${RUST_BACKTRACE:-1}"
 
-servers=("${CARGO_TARGET_DIR:-target}/debug/fedsx-test-servers" --)
+servers=("${CARGO_TARGET_DIR:-target}/$(rustc --print host-tuple)/debug/fedsx-test-servers" --)
 if [[ -n ${FEDSX_TEST_POSTGRES:-} && -n ${FEDSX_TEST_RABBITMQ:-} && -n ${FEDSX_TEST_RABBITMQ_API:-} ]]; then
     servers=()
 fi

@@ -8,7 +8,7 @@ use opentelemetry_proto::tonic::{
         trace_service_server::{TraceService, TraceServiceServer},
     },
     common::v1::any_value::Value,
-    trace::v1::ResourceSpans,
+    trace::v1::{ResourceSpans, status::StatusCode},
 };
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status, transport::Server};
@@ -24,6 +24,8 @@ pub struct Span {
     pub span_id: Vec<u8>,
     /// Empty: the root of its trace.
     pub parent_id: Vec<u8>,
+    /// Why what it tells of has failed.
+    pub failure: Option<String>,
 }
 
 /// A running collector.
@@ -98,5 +100,9 @@ fn spans(of: ResourceSpans) -> impl Iterator<Item = Span> {
             trace_id: span.trace_id.iter().map(|byte| format!("{byte:02x}")).collect(),
             span_id: span.span_id,
             parent_id: span.parent_span_id,
+            failure: span
+                .status
+                .filter(|status| status.code() == StatusCode::Error)
+                .map(|status| status.message),
         })
 }

@@ -19,9 +19,11 @@
 
 mod answer;
 mod binary;
+mod certificate;
 mod collector;
 mod deployment;
 mod domain;
+mod jaeger;
 mod load;
 mod node;
 mod patience;
@@ -32,11 +34,13 @@ mod verify;
 
 pub use answer::{Answer, ask, get, get_as};
 pub use binary::{binary, workspace};
+pub use certificate::Certificate;
 pub use collector::{Collector, Span};
 pub use deployment::{Deployment, Plan, Replica};
 pub use domain::{Delivery, Domain, Entry, Output, Published, Publisher, fedsx, settle};
 pub use fedsx_runtime::token::Role;
 pub use fedsx_testing::{Port, smtp};
+pub use jaeger::Jaeger;
 pub use load::Load;
 pub use node::Node;
 pub use patience::eventually;

@@ -35,11 +35,16 @@ pub struct Load {
 impl Load {
     /// Starts to publish `post 0`, `post 1`, … as a local actor.
     pub fn on(domain: &Domain, actor: &str) -> Self {
+        Self::every(EVERY, domain, actor)
+    }
+
+    /// One whose posts come so often while nobody waits for more.
+    pub fn every(pause: Duration, domain: &Domain, actor: &str) -> Self {
         let publisher = domain.publisher(actor);
         let (counter, acknowledged) = watch::channel(0);
         let (goal, wanted) = watch::channel(0);
         let last = CancellationToken::new();
-        let task = tokio::spawn(run(publisher, counter, wanted, last.clone()));
+        let task = tokio::spawn(run(pause, publisher, counter, wanted, last.clone()));
         Self {
             task,
             goal,
@@ -76,16 +81,17 @@ impl Load {
 }
 
 async fn run(
+    pause: Duration,
     publisher: Publisher,
     counter: watch::Sender<usize>,
     wanted: watch::Receiver<usize>,
     last: CancellationToken,
 ) -> Vec<Published> {
     let counter = Arc::new(counter);
-    let numbers = futures::stream::unfold((0, wanted), async |(number, mut wanted)| {
+    let numbers = futures::stream::unfold((0, wanted, pause), async |(number, mut wanted, pause)| {
         // Sooner where more are wanted.
-        let _ = timeout(EVERY, wanted.wait_for(|goal| *goal > number)).await;
-        Some((number, (number + 1, wanted)))
+        let _ = timeout(pause, wanted.wait_for(|goal| *goal > number)).await;
+        Some((number, (number + 1, wanted, pause)))
     });
     numbers
         .take_until(last.cancelled_owned())

@@ -70,12 +70,21 @@ impl Node {
         node.with(&["--listen", &listen])
     }
 
+    /// A domain at a public host that nobody resolves: who is to reach it is told where, as in a cluster. It does not run yet.
+    pub fn inside(bundle: &'static str, host: &str) -> Self {
+        let (port, folder) = (Port::reserve(), folder());
+        let (origin, listen) = (format!("https://{host}"), port.address().to_string());
+        let mut node = Self::new(bundle, &origin, port, folder.path().join("data"), folder);
+        node.flags.clear();
+        node.with(&["--listen", &listen])
+    }
+
     fn new(bundle: &'static str, origin: &str, port: Port, data: PathBuf, folder: TempDir) -> Self {
         let log = folder.path().join("fedsx.log");
         Self {
             domain: Domain::in_folder(origin, &data),
             bundle,
-            flags: Vec::new(),
+            flags: ["--plain-peer", "http://127.0.0.1:*"].map(str::to_owned).into(),
             environment: Vec::new(),
             process: Process::new(format!("{origin} ({bundle})"), log),
             port,
@@ -145,7 +154,6 @@ impl Node {
             .args(["all", "--origin", self.domain.origin().as_str()])
             .args(["--bundle", self.bundle, "--data"])
             .arg(&self.data)
-            .args(["--plain-peer", "http://127.0.0.1:*"])
             .args(&self.flags)
             .envs(self.environment.iter().map(|(name, value)| (name, value)));
         command

@@ -3,7 +3,6 @@
 mod balancer;
 mod plan;
 mod replica;
-mod tls;
 
 use std::ops::Deref;
 

@@ -8,8 +8,8 @@ use fedsx_runtime::{
 };
 use fedsx_testing::{Port, postgres::Database, rabbitmq::Vhost, s3};
 
-use super::{Balancer, Deployment, Replica, tls};
-use crate::{Domain, domain::Services};
+use super::{Balancer, Deployment, Replica};
+use crate::{Certificate, Domain, domain::Services};
 
 /// The roles of a domain, in the order in which it is drawn.
 const ROLES: [Role; 4] = [Role::Log, Role::Gateway, Role::Projection, Role::Delivery];
@@ -95,7 +95,7 @@ impl Plan {
             .prefix("fedsx-e2e-")
             .tempdir()
             .expect("a folder");
-        let tls = self.tls.then(|| tls::Files::write(folder.path()));
+        let tls = self.tls.then(|| Certificate::write(folder.path(), "127.0.0.1"));
         let scheme = if self.tls { "https" } else { "http" };
         let tokens = Tokens::generate();
         let mut ports: BTreeMap<Role, Vec<Port>> = BTreeMap::new();
@@ -153,7 +153,7 @@ impl Plan {
             ("plain_peers", "http://127.0.0.1:*".to_owned()),
         ];
         let [log_urls, projection_urls, _] = place.urls.clone();
-        settings.extend(place.tls.iter().flat_map(|tls| tls.settings()));
+        settings.extend(place.tls.iter().flat_map(|tls| by_tls(tls)));
         let tokens = |roles: &[Role]| -> Vec<_> {
             let token = |role: &Role| place.tokens.of(*role).unwrap_or_default().to_owned();
             roles.iter().map(|role| (token_of(*role), token(role))).collect()
@@ -194,8 +194,18 @@ struct Place<'a> {
     vhost: &'a str,
     urls: [(&'static str, String); 3],
     tokens: &'a Tokens,
-    tls: Option<&'a tls::Files>,
+    tls: Option<&'a Certificate>,
     master_key: String,
+}
+
+/// What every role of a deployment is told whose internal calls go over TLS.
+fn by_tls(files: &Certificate) -> [(&'static str, String); 3] {
+    [
+        ("tls_certificate", &files.certificate),
+        ("tls_key", &files.key),
+        ("tls_ca", &files.authority),
+    ]
+    .map(|(key, path)| (key, path.display().to_string()))
 }
 
 const fn token_of(role: Role) -> &'static str {

@@ -48,6 +48,12 @@ impl Domain {
         }
     }
 
+    /// One whose log, projection and delivery answer at these URLs, whoever runs them, with the operator's token.
+    pub fn reached(origin: &str, [log, projection, delivery]: [String; 3], token: String) -> Self {
+        let urls = [vec![log], vec![projection], vec![delivery]];
+        Self::apart(origin, Services::new(urls, token, None))
+    }
+
     pub fn origin(&self) -> &Origin {
         &self.origin
     }
@@ -74,5 +80,5 @@ impl Domain {
 }
 
 fn parse(origin: &str) -> Origin {
-    origin.parse().expect("a loopback origin")
+    origin.parse().expect("an origin")
 }

@@ -38,6 +38,7 @@ async fn the_story_is_told_and_continues_on_the_same_folder() {
         "delivered",
         "verified",
         "main",
+        "listed: Gig Night",
     ];
     for told in steps
         .iter()

@@ -10,9 +10,9 @@ use crate::{
     steps::SOON,
 };
 
-const MANIFEST: &str = "name: site\ntitle: A site\nsummary: For tests.\nincludes: [core]\nactors:\n  \
+pub(crate) const MANIFEST: &str = "name: site\ntitle: A site\nsummary: For tests.\nincludes: [core]\nactors:\n  \
                         - {name: ann, type: Person}\n";
-const BEHAVIOUR: &str = "
+pub(crate) const BEHAVIOUR: &str = "
 name: tell
 on:
   verbs: [Create]

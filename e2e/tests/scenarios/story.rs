@@ -4,7 +4,7 @@ use fedsx_e2e::{Node, Stranger, eventually, settle};
 use futures::{StreamExt as _, stream};
 use serde_json::{Value, json};
 
-use crate::steps::{SOON, behaves, flow, over, said};
+use crate::steps::{SOON, behaves, flow, over, pair, said};
 
 fn of<'a>(said: &'a [Value], verb: &str) -> Vec<&'a Value> {
     said.iter().filter(|activity| activity["type"] == verb).collect()
@@ -137,6 +137,61 @@ async fn what_is_no_event_of_ours_or_full_is_not_joined_and_places_are_never_giv
     let after = attendees().await;
     assert_eq!(after.len(), 20, "{after:?}");
     assert!(after.contains(&stranger.actor("crowd")) && !after.contains(&seated[0]));
+}
+
+#[tokio::test]
+async fn the_author_is_told_once_who_has_linked_the_article_and_no_stranger_tells_anything() {
+    let (blog, events) = pair().await;
+    let stranger = Stranger::new().await;
+    let (author, calendar) = (blog.actor("author"), events.actor("main"));
+    let (theirs, article) = (stranger.actor("gigs"), blog.url("/objects/gig-night"));
+    let publish = ["--actor", "author", "--type", "Article", "--name", "Gig Night"];
+    blog.publish_with(&[&publish[..], &["--object", "gig-night"]].concat())
+        .await;
+    let allocate = async |calendar: &str| {
+        let allocate = ["allocate", "gig-night", calendar, "--actor", "author"];
+        blog.run(&allocate).await.assert_code(0);
+    };
+    let add = || {
+        let add = json!({"type": "Add", "object": article, "target": theirs, "to": [author]});
+        stranger.seal("gigs", &add)
+    };
+    let hears = async |add: &Value| {
+        stranger.post(&blog, add).await.assert_status(202);
+        over(&blog, "linked", add["id"].as_str().unwrap()).await
+    };
+    let listed = async || {
+        let rows = ["views", "rows", "notifications", "--prefix", &author];
+        let rows = blog.json(&rows).await;
+        let rows = rows.as_array().cloned().unwrap_or_default().into_iter();
+        let texts = rows.map(|row| row["value"]["text"].as_str().unwrap().to_owned());
+        texts
+            .filter(|text| text.starts_with("listed"))
+            .collect::<Vec<_>>()
+    };
+
+    hears(&add()).await;
+    assert_eq!(listed().await, [""; 0], "nothing was allocated to it");
+    allocate(&calendar).await;
+    let by_main = format!("listed: Gig Night in {calendar}");
+    eventually("the author is told", SOON, async || {
+        let listed = listed().await;
+        (listed == [by_main.as_str()])
+            .then_some(())
+            .ok_or(format!("{listed:?}"))
+    })
+    .await;
+    hears(&add()).await;
+    assert_eq!(listed().await, [by_main.as_str()], "nothing was allocated to it");
+
+    // Who is asked tells it once, however often it answers.
+    allocate(&theirs).await;
+    for _ in 0..2 {
+        hears(&add()).await;
+    }
+    settle(&[&blog, &events]).await;
+    let by_them = format!("listed: Gig Night in {theirs}");
+    assert_eq!(listed().await, [by_them.as_str(), by_main.as_str()]);
 }
 
 /// Each answers whatever the other says to it.

@@ -32,7 +32,7 @@ async fn a_projection_that_is_published_answers_for_all_that_the_log_has() {
         endorsed(&stranger, &blog, by, &post).await;
     }
     let refused = blog.run(&["views", "rows", "endorsements"]).await.assert_code(3);
-    refused.assert_says("there is no view \"endorsements\"; there are actors, blobs, blocks,");
+    refused.assert_says("there is no view \"endorsements\"; there are actors, allocations,");
 
     let applied = blog.json(&["genesis", "apply", &bundle("runtime-views")]).await;
     assert_eq!(applied[0]["name"], "endorsements", "{applied}");

@@ -10,6 +10,7 @@ mod killed;
 mod peers;
 mod poison;
 mod replicas;
+mod self_test;
 mod story;
 mod tokens;
 mod trace;

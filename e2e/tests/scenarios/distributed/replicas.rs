@@ -28,8 +28,20 @@ async fn a_killed_replica_leaves_its_work_to_the_others() {
         pair.blog.replica(role, 0).kill9();
         loads.go_on(25).await;
     }
+    let killed = pair.blog.head().await;
+    loads.go_on(25).await;
     // What the dead had claimed becomes free by time alone.
     pair.verify(loads).await;
+    let ledger = pair.blog.deliveries().await;
+    assert!(ledger.iter().any(|row| row.position > killed));
+    for row in ledger {
+        let name = row.replica.as_str();
+        let is_left = ["delivery-1", "delivery-2"].contains(&name);
+        assert!(
+            is_left || name == "delivery-0" && row.position <= killed,
+            "{row:?}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -17,6 +17,8 @@ struct Scene {
 impl Scene {
     async fn new() -> Self {
         let (node, stranger) = tokio::join!(Node::blog(), Stranger::new());
+        // What the behaviours do about the first day is done.
+        settle(&[&node]).await;
         let activity = stranger.note("mallory", "Hello", &[&node.actor("author")]);
         Self {
             node,

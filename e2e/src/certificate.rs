@@ -1,4 +1,4 @@
-//! Certificates for a deployment's internal calls.
+//! Certificates of authorities that nobody else knows.
 
 use std::{
     fs,
@@ -7,16 +7,18 @@ use std::{
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
-/// An authority of the deployment's own, and a certificate that it gave to loopback.
-#[derive(Debug)]
-pub(super) struct Files {
-    pub(super) authority: PathBuf,
-    certificate: PathBuf,
-    key: PathBuf,
+/// An authority of its own, and a certificate that it gave to one name: PEM files in a folder of somebody else's.
+#[derive(Debug, Clone)]
+pub struct Certificate {
+    /// The authority.
+    pub authority: PathBuf,
+    pub certificate: PathBuf,
+    pub key: PathBuf,
 }
 
-impl Files {
-    pub(super) fn write(folder: &Path) -> Self {
+impl Certificate {
+    /// Writes the files, also over those of before.
+    pub fn write(folder: &Path, name: &str) -> Self {
         let files = Self {
             authority: folder.join("authority.pem"),
             certificate: folder.join("certificate.pem"),
@@ -30,21 +32,10 @@ impl Files {
         let issuer = authority.self_signed(&issuer_key).expect("a certificate");
         write(&files.authority, &issuer.pem());
         let server_key = key();
-        let server = parameters("127.0.0.1").signed_by(&server_key, &Issuer::new(authority, issuer_key));
+        let server = parameters(name).signed_by(&server_key, &Issuer::new(authority, issuer_key));
         write(&files.certificate, &server.expect("a certificate").pem());
         write(&files.key, &server_key.serialize_pem());
         files
-    }
-
-    /// The settings of every role.
-    pub(super) fn settings(&self) -> impl Iterator<Item = (&'static str, String)> {
-        [
-            ("tls_certificate", &self.certificate),
-            ("tls_key", &self.key),
-            ("tls_ca", &self.authority),
-        ]
-        .into_iter()
-        .map(|(key, path)| (key, path.display().to_string()))
     }
 }
 
