@@ -1,5 +1,7 @@
 //! The worker: takes lanes from the broker, claims them together, sends them side by side.
 
+mod hands;
+
 use std::{
     collections::HashMap,
     sync::Arc,
@@ -7,15 +9,15 @@ use std::{
 };
 
 use fedsx_runtime::clock::Clock;
-use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use self::hands::Hands;
 use crate::{
-    broker::{Broker, BrokerError, Due, Message, Tag},
+    broker::{Broker, BrokerError, Due},
     lane::LaneId,
     ledger::{Claim, ClaimToken, Ledger},
     metrics::Metrics,
-    schedule::{Schedule, pulse::Pulse},
+    schedule::pulse::Pulse,
     send::Sender,
     supply::Supply,
     watch::Stopwatch,
@@ -23,8 +25,8 @@ use crate::{
 
 /// How long the worker waits for a ledger that is away.
 const AWAY: Duration = Duration::from_millis(500);
-/// A lane that always has more goes back to the queue after so long: workers that have come meanwhile get their share.
-const TURN: Duration = Duration::from_secs(3);
+/// How long the broker may take the lanes that are shared; what it has not taken stays here.
+const SHARE: Duration = Duration::from_millis(200);
 /// How often is looked how long lanes under way have waited for their peers.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -42,45 +44,12 @@ pub(crate) struct Worker {
     pub(crate) lanes_per_origin: usize,
 }
 
-/// What a worker holds while it runs.
-struct Hands {
-    supply: Supply,
-    schedule: Schedule,
-    /// The messages that are not acked: those of lanes under way, and such as have just come. A lane whose message was lost
-    /// with its consumer has none.
-    tags: HashMap<LaneId, Tag>,
-    /// Messages that are done with.
-    done: Vec<Tag>,
-    /// Lanes under way; each ends with whether it has something due.
-    lanes: JoinSet<bool>,
-    under_way: HashMap<Id, UnderWay>,
-    /// Since when this worker has had each lane without a pause.
-    since: HashMap<LaneId, Instant>,
-    /// Lanes that have more and whose turn is over.
-    over: Vec<Due>,
-}
-
-struct UnderWay {
-    due: Due,
-    pulse: Arc<Pulse>,
-}
-
-type Ended = std::result::Result<(Id, bool), JoinError>;
-
 impl Worker {
     /// Works until shutdown. Where the broker goes away, what is under way and what waits goes on.
     pub(crate) async fn run(self) {
         let prefetch = u16::try_from(self.lanes).unwrap_or(u16::MAX);
-        let mut hands = Hands {
-            supply: Supply::new(self.broker.clone(), prefetch),
-            schedule: Schedule::new(self.lanes, self.lanes_per_origin),
-            tags: HashMap::new(),
-            done: Vec::new(),
-            lanes: JoinSet::new(),
-            under_way: HashMap::new(),
-            since: HashMap::new(),
-            over: Vec::new(),
-        };
+        let supply = Supply::new(self.broker.clone(), prefetch);
+        let mut hands = Hands::new(supply, self.lanes, self.lanes_per_origin);
         while !self.stop.is_cancelled() {
             if let Err(error) = self.work(&mut hands).await {
                 tracing::debug!(%error, "the worker has lost its queue; it consumes anew");
@@ -115,16 +84,33 @@ impl Worker {
         Ok(())
     }
 
-    /// Offers to all workers what this one has had for a turn. Where the broker is away, the lane stays here.
+    /// Offers to all workers what this one has had for a turn. What the broker does not take soon stays here, behind what
+    /// waits already.
     async fn share(&self, hands: &mut Hands) {
         let over = std::mem::take(&mut hands.over);
         if over.is_empty() {
             return;
         }
-        if let Err(error) = self.broker.publish(&over).await {
-            tracing::debug!(%error, lanes = over.len(), "lanes are not shared");
-            let now = Instant::now();
-            over.into_iter().for_each(|due| hands.schedule.offer(due, now));
+        let stay = if hands.supply.is_here() {
+            self.offer_to_all(over).await
+        } else {
+            over
+        };
+        for due in stay {
+            hands.schedule.offer(due, Instant::now());
+        }
+    }
+
+    /// Answers what the broker has not taken.
+    async fn offer_to_all(&self, over: Vec<Due>) -> Vec<Due> {
+        match tokio::time::timeout(SHARE, self.broker.publish(&over)).await {
+            Ok(Ok(late)) => late,
+            // What was published all the same is claimed by one.
+            Ok(Err(error)) => {
+                tracing::debug!(%error, lanes = over.len(), "lanes are not shared");
+                over
+            }
+            Err(_) => over,
         }
     }
 
@@ -151,26 +137,19 @@ impl Worker {
         for due in started {
             match claims.remove(&due.lane) {
                 Some(claim) => self.set_out(hands, due, claim, watch.clone()),
-                None => {
-                    hands.since.remove(&due.lane);
-                    hands.schedule.end(&due, now);
-                    hands.done.extend(hands.tags.remove(&due.lane));
-                }
+                None => hands.not_claimed(&due, now),
             }
         }
     }
 
     fn set_out(&self, hands: &mut Hands, due: Due, claim: Claim, watch: Stopwatch) {
-        hands.since.entry(due.lane).or_insert_with(Instant::now);
         let (sender, pulse) = (self.sender.clone(), Arc::new(Pulse::new()));
-        let under_way = UnderWay {
+        let seen = pulse.clone();
+        hands.set_out(
             due,
-            pulse: pulse.clone(),
-        };
-        let task = hands
-            .lanes
-            .spawn(async move { sender.run(claim, watch, &pulse).await.due });
-        hands.under_way.insert(task.id(), under_way);
+            pulse,
+            async move { sender.run(claim, watch, &seen).await.due },
+        );
     }
 
     /// Gives back what waits, for others to take up; what is under way ends by itself, and within its claims. A broker that
@@ -190,72 +169,5 @@ impl Worker {
                 hands.lose_messages();
             }
         }
-    }
-}
-
-impl Hands {
-    /// Takes messages in, answering their lanes.
-    fn take(&mut self, messages: Vec<Message>) -> Vec<LaneId> {
-        let now = Instant::now();
-        let mut came = Vec::with_capacity(messages.len());
-        for message in messages {
-            came.push(message.due.lane);
-            self.done.extend(self.tags.insert(message.due.lane, message.tag));
-            self.schedule.offer(message.due, now);
-        }
-        came
-    }
-
-    /// Lets go of those that came and are not under way: that could not be claimed, or that wait for their origin's turn, so
-    /// that a slow peer fills no prefetch. Should this process die, the sweeper finds them.
-    fn let_go(&mut self, came: &[LaneId]) {
-        for lane in came {
-            if !self.schedule.is_running(*lane) {
-                self.done.extend(self.tags.remove(lane));
-            }
-        }
-    }
-
-    fn ended(&mut self, ended: Ended) {
-        let (id, more) = ended.unwrap_or_else(|error| (error.id(), false));
-        let Some(UnderWay { due, pulse }) = self.under_way.remove(&id) else {
-            return;
-        };
-        let now = Instant::now();
-        self.schedule.learn(&due.origin, pulse.take(), now);
-        self.schedule.end(&due, now);
-        self.done.extend(self.tags.remove(&due.lane));
-        let had = self.since.get(&due.lane).map(|since| now.duration_since(*since));
-        if more && had.is_some_and(|had| had < TURN) {
-            self.schedule.offer(due, now);
-            return;
-        }
-        self.since.remove(&due.lane);
-        if more {
-            self.over.push(due);
-        }
-    }
-
-    /// Asks the lanes under way how their origins are.
-    fn look(&mut self, metrics: &Metrics) {
-        let now = Instant::now();
-        for UnderWay { due, pulse } in self.under_way.values() {
-            self.schedule.learn(&due.origin, pulse.take(), now);
-        }
-        metrics.under_way(|class| self.schedule.running(class));
-    }
-
-    async fn ack(&mut self) -> Result<(), BrokerError> {
-        if self.done.is_empty() {
-            return Ok(());
-        }
-        let done = std::mem::take(&mut self.done);
-        self.supply.ack(&done).await
-    }
-
-    /// The consumer is gone, and its tags mean nothing to the next: others get the messages, and find the lanes claimed.
-    fn lose_messages(&mut self) {
-        self.tags.clear();
-        self.done.clear();
     }
 }

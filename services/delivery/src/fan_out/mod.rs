@@ -103,8 +103,12 @@ impl FanOut {
     }
 
     fn fails(&self, error: &FanOutError) {
-        tracing::warn!(%error, "fan-out waits");
-        self.readiness.lacks(PART, error.to_string());
+        let reason = error.to_string();
+        // It is tried twice a second, and said once.
+        if self.readiness.lacking().get(PART) != Some(&reason) {
+            tracing::warn!(%error, "fan-out waits");
+            self.readiness.lacks(PART, reason);
+        }
     }
 
     /// Ends without an error where the lease was lost, the database has lost turns, or shutdown began.
