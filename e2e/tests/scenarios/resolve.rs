@@ -131,3 +131,29 @@ async fn a_service_is_no_peer() {
         .await;
     wrong.assert_code(1).assert_says("names no service");
 }
+
+/// As `helm test` does, whose authority stands beside the system's.
+#[tokio::test]
+async fn a_domain_tests_itself_at_its_service_under_its_public_name() {
+    let Cluster { events, folder, .. } = Cluster::start(EVENTS).await;
+    let at_service = format!("{EVENTS}=https://localhost:{}", events.port());
+    let flags = ["self-test", "--resolve", &at_service, "--timeout", "10"];
+    let authorities = tempfile::tempdir().expect("a folder");
+    let copied = std::fs::copy(
+        folder.path().join("authority.pem"),
+        authorities.path().join("ca.crt"),
+    );
+    copied.expect("the authority");
+    let mut test = events.client(&flags);
+    test.env("SSL_CERT_DIR", authorities.path());
+    let tested = tokio::task::spawn_blocking(move || test.output());
+    let tested = tested.await.expect("a task").expect("the program");
+    let told = String::from_utf8_lossy(&tested.stdout);
+    assert!(tested.status.success(), "{told}");
+    assert!(
+        told.contains("https://events.example.org/ is https://events.example.org/"),
+        "{told}"
+    );
+    let stranger = events.run(&flags).await.assert_code(1);
+    assert!(stranger.stdout.contains("certificate"), "{stranger}");
+}

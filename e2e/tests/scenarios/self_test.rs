@@ -42,7 +42,7 @@ async fn a_domain_shows_again_and_again_that_it_works_and_leaves_nothing() {
     for _ in 0..2 {
         let peer = events.origin().as_str();
         let all = passes(&blog, &["--peer", peer, "--calendar", &calendar]).await;
-        assert_eq!(all.len(), own.len() + 6, "{all:#?}");
+        assert_eq!(all.len(), own.len() + 7, "{all:#?}");
     }
     settle(&[&blog, &events]).await;
     let of = |said: &[Value], verb: &str| said.iter().filter(|said| said["type"] == verb).count();

@@ -16,6 +16,7 @@ mod output;
 pub(crate) mod peers;
 pub(crate) mod publish;
 pub(crate) mod relations;
+mod resolve;
 pub(crate) mod self_test;
 pub(crate) mod snapshots;
 pub(crate) mod toolbox;

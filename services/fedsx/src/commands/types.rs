@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use super::{
     connect::{Running, Target},
     output::moment,
+    resolve::Resolve,
 };
 
 /// Peers' types that are asked for at once.
@@ -67,15 +68,8 @@ pub(crate) struct Fetch {
         value_name = "ORIGIN"
     )]
     plain_peers: Vec<String>,
-    /// An origin's host that is reached inside the cluster, events.example.org=http://events-gateway.events.svc:8000 or
-    /// …=https://…:8443?ca=FILE. Repeatable
-    #[arg(
-        long = "resolve",
-        env = "FEDSX_RESOLVE",
-        value_delimiter = ',',
-        value_name = "HOST=URL"
-    )]
-    resolve: Vec<String>,
+    #[command(flatten)]
+    resolve: Resolve,
     #[command(flatten)]
     target: Target,
 }
@@ -184,10 +178,7 @@ impl Named {
 impl Fetch {
     async fn run(self) -> anyhow::Result<()> {
         let policy = Policy::new(self.plain_peers.iter().cloned()).context("--plain-peer")?;
-        let policy = policy
-            .resolving(self.resolve.iter().cloned())
-            .context("--resolve")?;
-        let fetcher = Fetcher::new(policy)?;
+        let fetcher = Fetcher::new(self.resolve.by(policy)?)?;
         let mut domain = self.target.open().await?;
         let mut types = vec![self.fetch(&mut domain, &fetcher, &self.cid).await?];
         while types.len() < MAX_CHAIN

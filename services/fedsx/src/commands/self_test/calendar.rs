@@ -2,16 +2,21 @@
 
 use anyhow::Context as _;
 use fedsx_kernel::{origin::Origin, stream::Stream};
-use fedsx_proto::v1::{Entry, ReadRequest};
+use fedsx_proto::v1::{Entry, ListRowsRequest, ReadRequest};
 use fedsx_runtime::code::Refusal;
 use serde_json::{Value, json};
 
 use super::{Test, activity, report::Report};
-use crate::{asked, commands::connect::Published, drafts};
+use crate::{
+    asked,
+    commands::{connect::Published, follow::Relation},
+    drafts,
+};
 
 /// Publishes an article for the calendar's domain, allocates it, and waits for the calendar's answer.
 pub(super) async fn gig_night(test: &mut Test, report: &mut Report, calendar: &str) -> anyhow::Result<()> {
     let peer = Origin::of(calendar)?;
+    followed(test, report, &peer).await?;
     let id = test.object("gig-night");
     let mut article = drafts::gig_night(&id, &test.actor, &format!("Gig Night {}", test.run));
     article["to"] = json!([peer.base()]);
@@ -40,6 +45,42 @@ pub(super) async fn gig_night(test: &mut Test, report: &mut Report, calendar: &s
     test.show(report, &allocated).await?;
     activity::delivered(test, report, &allocated, &peer).await?;
     answered(test, report, calendar, &allocated).await
+}
+
+/// A calendar takes up at once what comes from whom its domain follows. A new domain does that in its first minutes, so this
+/// waits for it, and goes on without.
+async fn followed(test: &Test, report: &mut Report, peer: &Origin) -> anyhow::Result<()> {
+    let look_at = "the view: fedsx followers list";
+    let waiting = async {
+        let follower = asked::within(test.patience, || follower(test, peer)).await?;
+        let detail = follower.unwrap_or_else(|| {
+            let waited = test.patience.as_secs();
+            format!("nobody there after {waited} s: a person there decides what is taken up")
+        });
+        Ok(((), detail))
+    };
+    report
+        .step("who of the calendar's domain follows the actor", look_at, waiting)
+        .await
+}
+
+/// Who of that domain follows the actor.
+async fn follower(test: &Test, peer: &Origin) -> Result<Option<String>, Refusal> {
+    let request = ListRowsRequest {
+        view: "followers".to_owned(),
+        prefix: format!("{} {}", test.actor, peer.base()),
+        limit: 50,
+        ..ListRowsRequest::default()
+    };
+    let mut projection = test.domain.clients.projection.clone();
+    let rows = projection.list_rows(request).await?.into_inner().rows;
+    let relations = rows
+        .iter()
+        .filter_map(|row| serde_json::from_slice::<Relation>(&row.value).ok());
+    Ok(relations
+        .filter(|relation| relation.state == "accepted")
+        .map(|relation| relation.follower)
+        .next())
 }
 
 /// Waits for the activity by which the calendar takes the article up.

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::{
     connect::{Published, Running, Target},
+    resolve::Resolve,
     trace::{Jaeger, JaegerAt, trace_of},
 };
 use crate::{asked, drafts};
@@ -42,6 +43,8 @@ pub(crate) struct SelfTest {
     /// Where the gateway answers, where the domain's origin cannot be reached from here: http://blog-gateway:8000
     #[arg(long, value_name = "URL")]
     gateway: Option<String>,
+    #[command(flatten)]
+    resolve: Resolve,
     /// How long each step may take, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,

@@ -49,13 +49,9 @@ pub(super) async fn ready(
         report.step(&step, &look_at, serving).await?;
     }
     let look_at =
-        "the gateway's /readyz and log; --gateway names it where the origin is not reachable from here";
+        "the gateway's /readyz and log; --gateway or --resolve where the origin is not reachable from here";
     report
-        .step(
-            "the gateway answers",
-            look_at,
-            gateway(&domain, wanted.gateway.as_deref(), patience),
-        )
+        .step("the gateway answers", look_at, gateway(&domain, wanted, patience))
         .await?;
     Ok(domain)
 }
@@ -104,13 +100,14 @@ async fn serving(
 }
 
 /// Asks the gateway for the domain's own actor, as peers do.
-async fn gateway(domain: &Running, named: Option<&str>, patience: Duration) -> anyhow::Result<((), String)> {
-    let base = match named {
+async fn gateway(domain: &Running, wanted: &SelfTest, patience: Duration) -> anyhow::Result<((), String)> {
+    let base = match wanted.gateway.as_deref() {
         Some(url) => Url::parse(url).with_context(|| format!("--gateway {url:?}"))?,
         None => Url::parse(domain.origin.as_str())?,
     };
     // Our own, wherever it is.
-    let fetcher = Fetcher::new(Policy::new([base.origin().ascii_serialization()])?)?;
+    let policy = Policy::new([base.origin().ascii_serialization()])?;
+    let fetcher = Fetcher::new(wanted.resolve.by(policy)?)?;
     let (url, mut why) = (base.join("/")?, String::new());
     let answered = asked::within(patience, async || {
         let fetched = fetcher
