@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::helm::{list, render, text};
 
-fn alerts() -> Vec<Value> {
+pub(crate) fn alerts() -> Vec<Value> {
     let release = render("production", &[]);
     let groups = list(&release.one("PrometheusRule", "blog")["spec"]["groups"]).to_vec();
     groups
@@ -108,7 +108,7 @@ fn every_alert_says_what_to_do() {
             description.contains('`'),
             "{name} names nothing to type or to look at"
         );
-        for placeholder in ["RELEASE", "FEDSX", "KUBECTL", "NAME"] {
+        for placeholder in ["RELEASE", "FEDSX", "KUBECTL", "NAME", "SCALE"] {
             assert!(!alert.to_string().contains(placeholder), "{name} {placeholder}");
         }
     }

@@ -1,9 +1,9 @@
 //! Every object against the schema of its kind, in the API or in a custom resource's definition; what these do not know is refused.
 
 use k8s_openapi::api::{
-    apps::v1::Deployment,
+    apps::v1::{Deployment, StatefulSet},
     autoscaling::v2::HorizontalPodAutoscaler,
-    core::v1::{ConfigMap, Pod, Secret, Service, ServiceAccount},
+    core::v1::{ConfigMap, PersistentVolume, Pod, Secret, Service, ServiceAccount},
     networking::v1::{Ingress, NetworkPolicy},
     policy::v1::PodDisruptionBudget,
 };
@@ -39,11 +39,13 @@ fn every_object_is_what_its_schema_says() {
     }
 }
 
-fn check(object: &Value) -> Result<(), String> {
+pub(crate) fn check(object: &Value) -> Result<(), String> {
     match (text(&object["apiVersion"]), text(&object["kind"])) {
         ("apps/v1", "Deployment") => same::<Deployment>(object),
+        ("apps/v1", "StatefulSet") => same::<StatefulSet>(object),
         ("autoscaling/v2", "HorizontalPodAutoscaler") => same::<HorizontalPodAutoscaler>(object),
         ("v1", "ConfigMap") => same::<ConfigMap>(object),
+        ("v1", "PersistentVolume") => same::<PersistentVolume>(object),
         ("v1", "Pod") => same::<Pod>(object),
         ("v1", "Secret") => same::<Secret>(object),
         ("v1", "Service") => same::<Service>(object),

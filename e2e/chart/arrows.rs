@@ -95,7 +95,8 @@ pub(crate) fn ports(rule: &Value) -> Vec<u64> {
 
 /// Where a pod is called.
 fn port(pod: &Pod<'_>) -> u64 {
-    if pod.component == "gateway" { 8000 } else { 9000 }
+    let first = list(&pod.container()["ports"]).first();
+    first.map_or(0, |port| port["containerPort"].as_u64().unwrap())
 }
 
 /// Whether a rule is for a pod of the same release, on a side (`to`, `from`) of this port.
@@ -152,10 +153,14 @@ fn inside(release: &Rendered, end: &str) -> BTreeSet<String> {
 
 #[test]
 fn both_ends_of_the_table_s_arrows_are_open_and_no_others() {
-    for example in ["blog", "production"] {
-        let release = render(example, &[]);
-        assert_eq!(inside(&release, "egress"), set(INSIDE), "{example}");
-        assert_eq!(inside(&release, "ingress"), set(INSIDE), "{example}");
+    for (example, sets) in [
+        ("blog", &[][..]),
+        ("production", &[]),
+        ("blog", &["gateway.tls.existingSecret=tls"]),
+    ] {
+        let release = render(example, sets);
+        assert_eq!(inside(&release, "egress"), set(INSIDE), "{example} {sets:?}");
+        assert_eq!(inside(&release, "ingress"), set(INSIDE), "{example} {sets:?}");
     }
 }
 
@@ -246,6 +251,50 @@ fn what_is_not_configured_opens_nothing() {
         let ingress = rules(&release, &pod, "ingress");
         let scraped = ingress.iter().any(|rule| ports(rule) == [9100]);
         assert!(!scraped, "{}", pod.component);
+    }
+}
+
+#[test]
+fn a_server_is_reached_at_the_port_of_its_url_unless_another_is_said() {
+    for (place, sets, role, expected) in [
+        (
+            "otlp",
+            ["otlp.endpoint=http://otel:14317", "blobs.url="],
+            "log",
+            14317,
+        ),
+        (
+            "jaeger",
+            ["jaeger.url=https://jaeger.example.org/ui", "blobs.url="],
+            "toolbox",
+            443,
+        ),
+        (
+            "jaeger",
+            ["jaeger.url=http://[fd00::1]", "blobs.url="],
+            "toolbox",
+            80,
+        ),
+        (
+            "blobs",
+            ["blobs.endpoint=http://minio:9000", "blobs.url=s3://b"],
+            "log",
+            9000,
+        ),
+        ("blobs", ["blobs.endpoint=", "blobs.url=s3://b"], "log", 443),
+    ] {
+        let open = |sets: &[&str]| {
+            let release = render("blog", sets);
+            let rules = outside(&release, &release.pod(role));
+            rules.into_iter().flat_map(ports).collect::<Vec<_>>()
+        };
+        assert!(open(&sets).contains(&expected), "{sets:?}");
+        let said = format!("networkPolicy.{place}.ports:=[7777]");
+        let said = open(&[sets[0], sets[1], &said]);
+        assert!(
+            said.contains(&7777) && !said.contains(&expected),
+            "{sets:?}: {said:?}"
+        );
     }
 }
 

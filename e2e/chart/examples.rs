@@ -1,5 +1,7 @@
 //! The examples: helm's own lint, and what they render to, to be read when it changes.
 
+use fedsx_e2e::workspace;
+
 use crate::helm::{EXAMPLES, chart, helm, render};
 
 #[test]
@@ -29,22 +31,41 @@ fn the_examples_render_as_they_did() {
     }
 }
 
+/// What is said after an install.
+pub(crate) fn notes(example: &str, sets: &[&str]) -> String {
+    let values = chart().join(format!("examples/{example}.yaml"));
+    let (chart, values) = (chart().display().to_string(), values.display().to_string());
+    let install = ["install", "blog", &chart, "--dry-run=client", "--values", &values];
+    let sets = sets.iter().flat_map(|set| ["--set", *set]);
+    let output = helm(install.into_iter().chain(sets));
+    let text = String::from_utf8_lossy(&output.stdout);
+    let (_, notes) = text.split_once("\nNOTES:\n").unwrap_or_else(|| panic!("{text}"));
+    notes.to_owned()
+}
+
 #[test]
 fn the_notes_say_what_to_do_next() {
     for example in ["blog", "production"] {
-        let values = chart().join(format!("examples/{example}.yaml"));
-        let arguments = [
-            "install".into(),
-            "blog".into(),
-            chart(),
-            "--dry-run=client".into(),
-            "--values".into(),
-            values,
-        ];
-        let output = helm(arguments);
-        let text = String::from_utf8_lossy(&output.stdout);
-        let (_, notes) = text.split_once("\nNOTES:\n").unwrap_or_else(|| panic!("{text}"));
-        snapshot(&format!("notes-{example}"), notes);
+        snapshot(&format!("notes-{example}"), &notes(example, &[]));
+    }
+}
+
+/// Behind an Ingress, everybody comes from its address.
+#[test]
+fn the_notes_warn_of_a_limit_that_all_share() {
+    let warning = "gateway.settings.client_address_header=x-forwarded-for";
+    for (sets, warns) in [
+        (&["gateway.ingress.enabled=true"][..], true),
+        (&["gateway.ingress.enabled=false"], false),
+        (
+            &[
+                "gateway.ingress.enabled=true",
+                "settings.client_address_header=forwarded",
+            ],
+            false,
+        ),
+    ] {
+        assert_eq!(notes("blog", sets).contains(warning), warns, "{sets:?}");
     }
 }
 
@@ -82,4 +103,7 @@ fn the_chart_has_the_version_of_the_program() {
     let chart = std::fs::read_to_string(chart().join("Chart.yaml")).unwrap();
     let version = concat!("\nappVersion: ", env!("CARGO_PKG_VERSION"), "\n");
     assert!(chart.contains(version), "{chart}");
+    let containerfile = std::fs::read_to_string(workspace().join("deploy/Containerfile")).unwrap();
+    let version = concat!("\nARG VERSION=", env!("CARGO_PKG_VERSION"), "\n");
+    assert!(containerfile.contains(version), "{containerfile}");
 }

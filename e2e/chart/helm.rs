@@ -49,8 +49,19 @@ pub(crate) fn try_render(example: &str, sets: &[&str]) -> Result<Rendered, Strin
     let values = chart().join(format!("examples/{example}.yaml"));
     // The example of production is of a blog too.
     let release = if example == "events" { "events" } else { "blog" };
-    let mut arguments = vec!["template".into(), release.into(), chart().display().to_string()];
-    arguments.extend(["--values".into(), values.display().to_string()]);
+    let values = ["--values".to_owned(), values.display().to_string()];
+    template(release, &chart(), &values, sets)
+}
+
+/// What helm renders of a chart's own values and further ones.
+pub(crate) fn template(
+    release: &str,
+    chart: &Path,
+    flags: &[String],
+    sets: &[&str],
+) -> Result<Rendered, String> {
+    let mut arguments = vec!["template".into(), release.into(), chart.display().to_string()];
+    arguments.extend_from_slice(flags);
     for set in sets {
         match set.split_once(":=") {
             Some((key, json)) => arguments.extend(["--set-json".into(), format!("{key}={json}")]),

@@ -1,4 +1,4 @@
-//! What the chart of a domain promises, shown by what it renders: that every object is what Kubernetes takes, that pods are as
+//! What the chart of a domain, and that of the try-out servers, promise, shown by what it renders: that every object is what Kubernetes takes, that pods are as
 //! restricted as they can be, that secrets and policies are those of the design's table, and that a wrong value is refused by
 //! name. The rendered examples are held as snapshots. That it works, the cluster shows.
 //!
@@ -11,6 +11,7 @@
     reason = "all of it is tests"
 )]
 
+mod alert_labels;
 mod alerts;
 mod api;
 mod arrows;
@@ -19,6 +20,10 @@ mod examples;
 mod helm;
 mod peers;
 mod pods;
+mod refusals;
 mod running;
+mod scaling;
 mod secrets;
+mod self_test;
+mod tryout;
 mod values;

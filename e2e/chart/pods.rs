@@ -110,6 +110,17 @@ fn only_what_is_for_files_can_be_written() {
 }
 
 #[test]
+fn a_projection_has_as_much_room_as_it_is_given() {
+    let release = render("blog", &["projection.scratch=20Gi"]);
+    let room = |component: &str| {
+        let volumes = list(&release.pod(component).spec["volumes"]).iter();
+        let mut scratch = volumes.filter(|volume| volume["name"] == "tmp");
+        scratch.next().unwrap()["emptyDir"]["sizeLimit"].clone()
+    };
+    assert_eq!(["projection", "toolbox"].map(room), ["20Gi", "1Gi"]);
+}
+
+#[test]
 fn labels_are_those_that_kubernetes_recommends() {
     for example in EXAMPLES {
         for object in &render(example, &[]).objects {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::helm::{Pod, list, render, text};
+use crate::helm::{Pod, chart, helm, list, render, text};
 
 /// What roles are given, as Secret and key, where everything is configured.
 const GIVEN: [(&str, &[&str]); 6] = [
@@ -59,7 +59,10 @@ const GIVEN: [(&str, &[&str]); 6] = [
         ],
     ),
     ("toolbox", &["own token-operator", "internal ca.crt"]),
-    ("self-test", &["own token-operator", "internal ca.crt"]),
+    (
+        "self-test",
+        &["own token-operator", "internal ca.crt", "listen ca.crt"],
+    ),
 ];
 
 /// What the Secrets of the example are for.
@@ -175,4 +178,26 @@ fn the_secret_is_made_once_and_outlives_the_release() {
             .count(),
         0
     );
+}
+
+/// A master key that cannot be seen is not made up for: what the domain has signed would be nobody's.
+#[test]
+fn an_upgrade_that_does_not_find_the_secret_is_refused() {
+    let upgrade = |sets: &str| {
+        let chart = chart().display().to_string();
+        let values = format!("{chart}/examples/blog.yaml");
+        let template = ["template", "blog", &chart, "--values", &values];
+        helm([&template[..], &["--is-upgrade", "--set", sets]].concat())
+    };
+    let refused = upgrade("secrets.existingSecret=");
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success(), "it was taken");
+    for word in [
+        "blog-secrets is not there",
+        "secrets.existingSecret",
+        "--dry-run=server",
+    ] {
+        assert!(said.contains(word), "{said}");
+    }
+    assert!(upgrade("secrets.existingSecret=mine").status.success());
 }

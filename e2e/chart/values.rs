@@ -1,4 +1,4 @@
-//! Values: what is wrong is refused by name, and settings are the keys that the program has.
+//! Values: settings are the keys that the program has, and what there is, the schema and the README tell of.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,82 +7,17 @@ use serde_json::Value;
 
 use crate::helm::{chart, render, try_render};
 
-/// What the chart says of values that it cannot render.
-fn refused(sets: &[&str]) -> String {
-    match try_render("blog", sets) {
-        Ok(_) => panic!("{sets:?} are taken"),
-        Err(error) => error,
-    }
-}
-
-#[test]
-fn a_misspelt_value_is_refused_by_name() {
-    for (set, place, key) in [
-        ("orgin=https://blog.example.org", "''", "orgin"),
-        ("gateway.replica=3", "/gateway", "replica"),
-        ("gateway.ingress.classname=nginx", "/gateway/ingress", "classname"),
-        (
-            "log.podDisruptionBudget.minAvailable=1",
-            "/log/podDisruptionBudget",
-            "minAvailable",
-        ),
-        ("delivery.keda.enable=true", "/delivery/keda", "enable"),
-        ("log.keda.enabled=true", "/log", "keda"),
-        ("postgres.url=postgres://localhost/blog", "/postgres", "url"),
-        ("settings.lgo=debug", "/settings", "lgo"),
-        (
-            "projection.settings.database=x",
-            "/projection/settings",
-            "database",
-        ),
-        (
-            "networkPolicy.postgres.port=5433",
-            "/networkPolicy/postgres",
-            "port",
-        ),
-        (
-            "metrics.serviceMonitor.lables.a=b",
-            "/metrics/serviceMonitor",
-            "lables",
-        ),
-        (
-            "bundle.files.type/article\\.yaml=x",
-            "/bundle/files",
-            "type/article.yaml",
-        ),
-    ] {
-        let error = refused(&[set]);
-        assert!(
-            error.contains(place) && error.contains(&format!("'{key}'")),
-            "{set}: {error}"
-        );
-    }
-}
-
-#[test]
-fn a_wrong_value_is_refused_with_its_place() {
-    for (set, place) in [
-        ("origin=blog.example.org", "/origin"),
-        ("origin=https://blog.example.org/", "/origin"),
-        ("gateway.replicas=two", "/gateway/replicas"),
-        ("image.pullPolicy=Sometimes", "/image/pullPolicy"),
-        ("image.digest=latest", "/image/digest"),
-        ("settings.log_json=yes please", "/settings/log_json"),
-        ("runAsUser=0", "/runAsUser"),
-        ("blobs.url=/var/blobs", "/blobs/url"),
-        ("tests.calendar=main", "/tests/calendar"),
-    ] {
-        let error = refused(&[set]);
-        assert!(error.contains(&format!("'{place}'")), "{set}: {error}");
-    }
-}
-
 #[test]
 fn to_go_without_tls_has_to_be_said() {
     let entry =
         |tls: &str| format!("federation.resolve:=[{{\"host\":\"a.example\",\"service\":\"a\"{tls}}}]");
-    assert!(refused(&[&entry("")]).contains("missing property 'tls'"));
-    assert!(refused(&[&entry(",\"tls\":{}")]).contains("missing property 'enabled'"));
+    for (tls, lacking) in [("", "tls"), (",\"tls\":{}", "enabled")] {
+        let error = try_render("blog", &[&entry(tls)]).err().unwrap();
+        assert!(
+            error.contains(&format!("missing property '{lacking}'")),
+            "{error}"
+        );
+    }
     for (tls, expected) in [
         ("{\"enabled\":false}", "a.example=http://a:8000"),
         ("{\"enabled\":true}", "a.example=https://a:8443"),
@@ -100,32 +35,6 @@ fn to_go_without_tls_has_to_be_said() {
             );
         }
     }
-}
-
-#[test]
-fn what_is_missing_is_named_and_the_embedded_servers_are_refused() {
-    for (set, words) in [
-        ("origin=", vec!["origin is required"]),
-        (
-            "postgres.existingSecret=",
-            vec!["postgres.existingSecret is required", "SQLite", "refused"],
-        ),
-        (
-            "rabbitmq.existingSecret=",
-            vec!["rabbitmq.existingSecret is required", "embedded queue", "refused"],
-        ),
-        (
-            "bundle.files.types/a\\.yaml=x",
-            vec!["bundle.files has no bundle.yaml"],
-        ),
-        ("blobs.url=file:///blobs", vec!["blobs.existingClaim is required"]),
-        ("blobs.existingClaim=blobs", vec!["blobs.url must be a folder"]),
-    ] {
-        let error = refused(&[set]);
-        assert!(words.iter().all(|word| error.contains(word)), "{set}: {error}");
-    }
-    let both = refused(&["delivery.keda.enabled=true", "delivery.autoscaling.enabled=true"]);
-    assert!(both.contains("delivery.keda and delivery.autoscaling"), "{both}");
 }
 
 #[test]

@@ -86,15 +86,21 @@ matchExpressions:
 {{ include "fed-sx.policy.outside" (dict "way" "to" "peers" .Values.networkPolicy.dns.to "ports" .Values.networkPolicy.dns.ports "udp" true) }}
 {{- end -}}
 
-{{/* A rule for one of the places that `networkPolicy` names; (dict "root" $ "place" "postgres"). */}}
+{{/* A rule for one of the places that `networkPolicy` names; (dict "root" $ "place" "otlp" "url" "http://otel:4317"), whose port
+     it is where the values name none. */}}
 {{- define "fed-sx.policy.place" -}}
 {{- $place := index .root.Values.networkPolicy .place -}}
-{{ include "fed-sx.policy.outside" (dict "way" "to" "peers" $place.to "ports" $place.ports) }}
+{{- $ports := $place.ports -}}
+{{- if not $ports -}}
+{{- $url := urlParse .url -}}
+{{- $ports = list (regexFind "[0-9]+$" (regexFind ":[0-9]+$" $url.host) | default (ternary 80 443 (eq $url.scheme "http"))) -}}
+{{- end -}}
+{{ include "fed-sx.policy.outside" (dict "way" "to" "peers" $place.to "ports" $ports) }}
 {{- end -}}
 
 {{- define "fed-sx.policy.traces" -}}
 {{- if .Values.otlp.endpoint }}
-{{ include "fed-sx.policy.place" (dict "root" . "place" "otlp") }}
+{{ include "fed-sx.policy.place" (dict "root" . "place" "otlp" "url" .Values.otlp.endpoint) }}
 {{- end }}
 {{- end -}}
 

@@ -62,6 +62,22 @@ labels:
 {{- default (printf "%s-secrets" (include "fed-sx.fullname" .)) .Values.secrets.existingSecret -}}
 {{- end -}}
 
+{{/* The command that gives delivery more pods: with a number in the values, Helm and `kubectl scale` would contend for it.
+     (dict "root" $ "count" "3") */}}
+{{- define "fed-sx.scale" -}}
+{{- $delivery := .root.Values.delivery -}}
+{{- $upgrade := printf "helm -n %s upgrade %s CHART --reset-then-reuse-values --set delivery" .root.Release.Namespace .root.Release.Name -}}
+{{- if $delivery.keda.enabled -}}
+{{ $upgrade }}.keda.maxReplicas={{ .count }}
+{{- else if $delivery.autoscaling.enabled -}}
+{{ $upgrade }}.autoscaling.maxReplicas={{ .count }}
+{{- else if kindIs "invalid" $delivery.replicas -}}
+kubectl -n {{ .root.Release.Namespace }} scale deploy/{{ include "fed-sx.fullname" .root }}-delivery --replicas={{ .count }}
+{{- else -}}
+{{ $upgrade }}.replicas={{ .count }}
+{{- end -}}
+{{- end -}}
+
 {{/* The origin's host, without its port. */}}
 {{- define "fed-sx.host" -}}
 {{- (urlParse .Values.origin).hostname -}}

@@ -71,7 +71,7 @@ livenessProbe:
     secret:
       secretName: {{ . }}
       defaultMode: 288
-      {{- if has $.role (list "gateway" "client") }}
+      {{- if has $.role (list "gateway" "toolbox" "self-test") }}
       items: [{key: ca.crt, path: ca.crt}]
       {{- end }}
 {{- end }}
@@ -81,6 +81,15 @@ livenessProbe:
   volume:
     name: listen-tls
     secret: {secretName: {{ . }}, defaultMode: 288}
+{{- end }}
+{{- end }}
+{{- if eq .role "self-test" }}
+{{- with $values.gateway.tls.existingSecret }}
+- path: /etc/fed-sx/authorities
+  volume:
+    name: gateway-ca
+    # One from a public authority has no ca.crt.
+    secret: {secretName: {{ . }}, defaultMode: 288, optional: true, items: [{key: ca.crt, path: ca.crt}]}
 {{- end }}
 {{- end }}
 {{- if has .role (list "gateway" "delivery") }}
@@ -116,12 +125,12 @@ livenessProbe:
     persistentVolumeClaim: {claimName: {{ . }}}
 {{- end }}
 {{- end }}
-{{- if has .role (list "projection" "client") }}
+{{- if has .role (list "projection" "toolbox" "self-test") }}
 - path: /tmp
   writable: true
   volume:
     name: tmp
-    emptyDir: {sizeLimit: 1Gi}
+    emptyDir: {sizeLimit: {{ ternary $values.projection.scratch "1Gi" (eq .role "projection") }}}
 {{- end }}
 {{- end -}}
 

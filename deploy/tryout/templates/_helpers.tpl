@@ -32,13 +32,20 @@ capabilities: {drop: [ALL]}
 {{- with dig "data" .name "" ($kept | default dict) }}{{ . | b64dec }}{{ else }}{{ randAlphaNum 32 }}{{ end -}}
 {{- end }}
 
+{{/* The volumes of a node's folder are this namespace's alone. */}}
+{{- define "tryout.storageClass" -}}
+{{ .Release.Namespace }}-{{ .Release.Name }}-static
+{{- end }}
+
 {{- define "tryout.volumeClaim" -}}
+apiVersion: v1
+kind: PersistentVolumeClaim
 metadata:
   name: data
 spec:
   accessModes: [ReadWriteOnce]
   {{- if .root.Values.storage.path }}
-  storageClassName: {{ printf "%s-static" .root.Release.Name }}
+  storageClassName: {{ include "tryout.storageClass" .root }}
   {{- else if .root.Values.storage.className }}
   storageClassName: {{ .root.Values.storage.className }}
   {{- end }}
