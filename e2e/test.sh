@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Every test of the project but those of e2e/cluster, which e2e/cluster/run runs in a Kubernetes cluster: formatting, lints, unit,
-# conformance and property tests, the chart's, and the scenarios of e2e/ over real `fedsx` processes, PostgreSQL and RabbitMQ.
-# Arguments go to `cargo test`: `e2e/test.sh follows` runs the tests with that in their names.
+# Every test of the project: formatting, lints, unit, conformance and property tests, the chart's, the scenarios of e2e/ over
+# real `fedsx` processes, PostgreSQL and RabbitMQ, and those of e2e/cluster in a Kubernetes cluster, where there is one.
+# Arguments go to `cargo test`: `e2e/test.sh follows` runs the tests with that in their names, and no cluster.
 #
 # Needs the Rust toolchain (rust-toolchain.toml), the C compiler that it links with, which compiles SQLite too, a static libc
 # (libc6-dev of Debian has it, elsewhere glibc-static), the programs of PostgreSQL and RabbitMQ, and Helm. Where servers or Helm
@@ -43,9 +43,6 @@ fi
 HELM=$(e2e/tools.sh)
 export HELM
 
-HELM=$(e2e/tools.sh)
-export HELM
-
 cargo fmt --all --check
 cargo clippy --workspace --all-targets -- -D warnings
 
@@ -66,10 +63,20 @@ output=$(mktemp)
 trap 'rm -f "$output"' EXIT
 status=0
 "${servers[@]}" cargo test --workspace --no-fail-fast "$@" 2>&1 | tee "$output" || status=$?
+cluster=0
+if [[ $# == 0 ]]; then
+    e2e/cluster/run 2>&1 | tee --append "$output" || cluster=$?
+fi
 awk -v seconds="$SECONDS" -v status="$status" '
     /^test result:/ { suites++; passed += $4; failed += $6; ignored += $8 }
     END {
         printf "%d passed, %d failed, %d ignored in %d suites; %d s in all", passed, failed, ignored, suites, seconds
         print (status == 0 ? "" : "; cargo test ended with " status)
     }' "$output"
+case $cluster in
+    0) ;;
+    # There is no cluster here.
+    3) grep '^e2e/cluster/run: the cluster scenarios did not run' "$output" ;;
+    *) echo "the cluster scenarios failed ($cluster)"; [[ $status != 0 ]] || status=$cluster ;;
+esac
 exit "$status"

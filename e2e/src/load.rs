@@ -8,7 +8,7 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, sleep, timeout},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{Code, Status};
 
 use crate::{Domain, Published, Publisher};
@@ -29,7 +29,8 @@ pub struct Load {
     task: JoinHandle<Vec<Published>>,
     goal: watch::Sender<usize>,
     acknowledged: watch::Receiver<usize>,
-    last: CancellationToken,
+    /// A test that fails publishes nothing more either.
+    last: DropGuard,
 }
 
 impl Load {
@@ -49,7 +50,7 @@ impl Load {
             task,
             goal,
             acknowledged,
-            last,
+            last: last.drop_guard(),
         }
     }
 
@@ -75,7 +76,7 @@ impl Load {
 
     /// Publishes nothing new, waits for what is under way, and tells what was acknowledged.
     pub async fn finish(self) -> Vec<Published> {
-        self.last.cancel();
+        drop(self.last);
         self.task.await.expect("the load")
     }
 }

@@ -7,15 +7,16 @@ use k8s_openapi::{
     NamespaceResourceScope,
     api::{
         apps::v1::Deployment,
-        core::v1::{Namespace, Node, Pod},
+        core::v1::{Namespace, Node, PersistentVolume, Pod},
     },
 };
 use kube::{
     Api, Client, Resource, ResourceExt as _,
-    api::{DeleteParams, EvictParams, ListParams, Patch, PatchParams, PostParams},
+    api::{AttachParams, DeleteParams, EvictParams, ListParams, Patch, PatchParams, PostParams},
 };
 use serde::de::DeserializeOwned;
 use serde_json::json;
+use tokio::io::AsyncReadExt as _;
 
 /// Images are there already; what takes longer does not come.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -66,6 +67,17 @@ impl Cluster {
             }
         })
         .await;
+    }
+
+    /// Deletes a volume, if there is such.
+    pub(crate) async fn delete_volume(&self, name: &str) {
+        let volumes: Api<PersistentVolume> = Api::all(self.client.clone());
+        match volumes.delete(name, &DeleteParams::default()).await {
+            Err(kube::Error::Api(status)) if status.is_not_found() => {}
+            deleted => {
+                deleted.expect("the volume");
+            }
+        }
     }
 
     /// The names of a kind's objects of these labels.
@@ -123,9 +135,14 @@ impl Cluster {
         }
     }
 
+    /// `kubectl scale`, until it is over.
     pub(crate) async fn scale(&self, deployment: &str, replicas: u32) {
-        self.patch(deployment, json!({"spec": {"replicas": replicas}}))
+        let scale = Patch::Merge(json!({"spec": {"replicas": replicas}}));
+        let scaled = self
+            .api::<Deployment>()
+            .patch_scale(deployment, &PatchParams::default(), &scale)
             .await;
+        scaled.unwrap_or_else(|error| panic!("{deployment}: {error}"));
         self.rolled_out(deployment).await;
     }
 
@@ -133,17 +150,13 @@ impl Cluster {
     pub(crate) async fn restart(&self, deployment: &str) {
         let at = json!({"kubectl.kubernetes.io/restartedAt": format!("{:?}", std::time::SystemTime::now())});
         let template = json!({"metadata": {"annotations": at}});
-        self.patch(deployment, json!({"spec": {"template": template}}))
-            .await;
-        self.rolled_out(deployment).await;
-    }
-
-    async fn patch(&self, deployment: &str, change: serde_json::Value) {
-        let patched = self
+        let restart = Patch::Merge(json!({"spec": {"template": template}}));
+        let restarted = self
             .api::<Deployment>()
-            .patch(deployment, &PatchParams::default(), &Patch::Merge(change))
+            .patch(deployment, &PatchParams::default(), &restart)
             .await;
-        patched.unwrap_or_else(|error| panic!("{deployment}: {error}"));
+        restarted.unwrap_or_else(|error| panic!("{deployment}: {error}"));
+        self.rolled_out(deployment).await;
     }
 
     /// `kubectl delete pod`; with force, the pod's processes get no word and no time.
@@ -181,6 +194,31 @@ impl Cluster {
         })
         .await;
         left
+    }
+
+    /// `kubectl exec`: what the command said, or what it complained of.
+    pub(crate) async fn exec(&self, pod: &str, command: &[&str]) -> Result<String, String> {
+        let attached = self
+            .api::<Pod>()
+            .exec(pod, command.iter().copied(), &AttachParams::default())
+            .await;
+        let mut attached = attached.map_err(|error| error.to_string())?;
+        let (mut said, mut complained) = (String::new(), String::new());
+        let (mut stdout, mut stderr) = (
+            attached.stdout().expect("its output"),
+            attached.stderr().expect("its errors"),
+        );
+        let read = tokio::try_join!(
+            stdout.read_to_string(&mut said),
+            stderr.read_to_string(&mut complained)
+        );
+        read.map_err(|error| error.to_string())?;
+        let status = attached.take_status().expect("its status").await;
+        if status.and_then(|status| status.status).as_deref() == Some("Success") {
+            Ok(said)
+        } else {
+            Err(format!("{complained}{said}"))
+        }
     }
 
     /// What tells a pod from the one of the same name before it; none while there is none.

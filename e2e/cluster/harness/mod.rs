@@ -1,6 +1,7 @@
 //! The cluster, Helm, and the two domains as scenarios see them.
 
 mod cluster;
+mod endings;
 pub(crate) mod helm;
 mod release;
 pub(crate) mod stage;

@@ -5,7 +5,7 @@ use std::ops::Deref;
 use fedsx_e2e::{Domain, Load, Role, eventually};
 use k8s_openapi::api::core::v1::Secret;
 
-use super::{Cluster, helm, tunnel::Tunnel};
+use super::{Cluster, endings::Endings, helm, tunnel::Tunnel};
 
 /// Between two posts of an actor while nobody waits for more: pods take their time to come and go, and what they are sent
 /// meanwhile has to be worked off by few cores.
@@ -72,6 +72,24 @@ impl Release {
         }
     }
 
+    /// `helm upgrade`, with what is changed, until every pod is ready.
+    pub(crate) async fn upgrade(&self, changed: &[&str]) {
+        let upgrade = [
+            "upgrade",
+            &self.name,
+            "charts/fed-sx",
+            "--reset-then-reuse-values",
+        ];
+        let wait = ["--wait", "--timeout", "5m"];
+        helm::must(&self.cluster.namespace, &[&upgrade[..], &wait, changed].concat()).await;
+    }
+
+    /// `helm test`, which must pass.
+    pub(crate) async fn test(&self) {
+        let test = ["test", &self.name, "--logs", "--timeout", "5m"];
+        eprintln!("{}", helm::must(&self.cluster.namespace, &test).await);
+    }
+
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
@@ -97,9 +115,44 @@ impl Release {
 
     /// Kills a role's pod as a node's power cut would, while another comes up, and waits for that.
     pub(crate) async fn kill(&self, role: Role) {
-        let pods = self.pods(role).await;
-        self.cluster.delete_pod(pods.first().expect("a pod"), true).await;
-        self.cluster.rolled_out(&self.deployment(role)).await;
+        let before = self.pods(role).await;
+        let killed = before.first().expect("a pod");
+        self.cluster.delete_pod(killed, true).await;
+        eventually(&format!("another is there for {killed}"), SOON, async || {
+            let ready = self.pods(role).await;
+            let replaced = !ready.contains(killed) && ready.len() >= before.len();
+            replaced.then_some(()).ok_or(format!("{ready:?}"))
+        })
+        .await;
+    }
+
+    /// `kubectl rollout restart` of a role, each of whose pods has to end by itself, in time.
+    pub(crate) async fn restart(&self, role: Role) {
+        let before = self.pods(role).await;
+        let endings = Endings::of(self.cluster.api(), &self.selector(role)).await;
+        self.cluster.restart(&self.deployment(role)).await;
+        let codes = eventually(&format!("{before:?} have ended"), SOON, async || {
+            let codes = endings.seen();
+            let all = before.iter().all(|pod| codes.contains_key(pod));
+            all.then_some(codes.clone()).ok_or(format!("{codes:?}"))
+        })
+        .await;
+        assert!(
+            codes.values().all(|code| *code == 0),
+            "killed, since they did not end in time: {codes:?}"
+        );
+    }
+
+    /// `kubectl exec deploy/<release>-toolbox -- fedsx …`; what it says.
+    pub(crate) async fn in_toolbox(&self, command: &[&str]) -> String {
+        let selector = format!(
+            "app.kubernetes.io/instance={},app.kubernetes.io/component=toolbox",
+            self.name
+        );
+        let pods = self.cluster.ready_pods(&selector).await;
+        let toolbox = pods.first().expect("a toolbox");
+        let said = self.cluster.exec(toolbox, &[&["fedsx"], command].concat()).await;
+        said.unwrap_or_else(|error| panic!("fedsx {}: {error}", command.join(" ")))
     }
 
     /// Actors of this domain that an actor of another follows, made now.

@@ -22,9 +22,9 @@ pub(crate) struct Stage {
     pub(crate) came_up: Duration,
 }
 
-/// Whether nobody has said which cluster to use.
+/// Whether `e2e/cluster/run` has not prepared a cluster: `cargo test` alone leaves everybody's alone.
 pub(crate) fn unset() -> bool {
-    std::env::var_os("FEDSX_CLUSTER_IMAGE").is_none()
+    std::env::var_os("FEDSX_CLUSTER_RUN").is_none()
 }
 
 /// Runs a scenario; where it fails, pods, logs, events and ledgers are printed.
@@ -50,11 +50,17 @@ pub(crate) fn play<F: Future<Output = ()>>(scenario: impl FnOnce(&'static Stage)
     })
 }
 
-/// Removes what is left of the namespace.
+/// Removes what is left, the servers' volumes too, which are in no namespace.
 pub(crate) fn strike() {
-    if let Some(cluster) = CLUSTER.get() {
-        runtime().block_on(cluster.delete());
-    }
+    let Some(cluster) = CLUSTER.get() else { return };
+    runtime().block_on(async {
+        cluster.delete().await;
+        for server in ["postgres", "rabbitmq"] {
+            cluster
+                .delete_volume(&format!("{}-tryout-{server}", cluster.namespace))
+                .await;
+        }
+    });
 }
 
 async fn installed() -> Stage {

@@ -8,6 +8,7 @@ pub(crate) mod policies;
 pub(crate) mod rolled;
 pub(crate) mod scale;
 pub(crate) mod story;
+pub(crate) mod tls;
 pub(crate) mod trace;
 pub(crate) mod uninstall;
 pub(crate) mod upgrade;

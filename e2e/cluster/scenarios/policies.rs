@@ -4,12 +4,8 @@ use std::{collections::BTreeSet, time::Duration};
 
 use fedsx_e2e::eventually;
 use k8s_openapi::api::core::v1::Pod;
-use kube::{
-    Api,
-    api::{AttachParams, DeleteParams, PostParams},
-};
+use kube::{Api, api::PostParams};
 use serde_json::json;
-use tokio::io::AsyncReadExt as _;
 
 use crate::harness::{Cluster, Stage};
 
@@ -133,7 +129,7 @@ async fn targets(cluster: &Cluster) -> Vec<(String, String, String)> {
 
 /// A pod that looks like one of the blog's roles to a policy.
 struct Caller {
-    pods: Api<Pod>,
+    cluster: Cluster,
     name: String,
 }
 
@@ -177,7 +173,8 @@ impl Caller {
             (phase == "Running").then_some(()).ok_or(phase)
         })
         .await;
-        Self { pods, name }
+        let cluster = cluster.clone();
+        Self { cluster, name }
     }
 
     /// Which of these let it connect.
@@ -186,26 +183,11 @@ impl Caller {
             format!("(timeout 2 bash -c '</dev/tcp/{address}/{port}' 2>/dev/null && echo {name}) &\n")
         });
         let script = format!("{}wait", tries.collect::<String>());
-        let attached = self
-            .pods
-            .exec(
-                &self.name,
-                ["bash", "-c", &script],
-                &AttachParams::default().stderr(false),
-            )
-            .await;
-        let mut attached = attached.expect("a shell in the pod");
-        let mut said = String::new();
-        if let Some(mut stdout) = attached.stdout() {
-            stdout.read_to_string(&mut said).await.expect("what it says");
-        }
-        said.lines().map(str::to_owned).collect()
+        let said = self.cluster.exec(&self.name, &["bash", "-c", &script]).await;
+        said.expect("a shell").lines().map(str::to_owned).collect()
     }
 
     async fn end(self) {
-        self.pods
-            .delete(&self.name, &DeleteParams::default())
-            .await
-            .expect("the pod");
+        self.cluster.delete_pod(&self.name, false).await;
     }
 }

@@ -9,8 +9,7 @@ pub(crate) async fn each_role_is_restarted_under_load(stage: &'static Stage) {
     let mut traffic = Traffic::start(stage, "restarted", [2, 1]).await;
     for role in [Role::Log, Role::Gateway, Role::Projection, Role::Delivery] {
         traffic.goes_on(10).await;
-        let (blog, events) = (stage.blog.deployment(role), stage.events.deployment(role));
-        tokio::join!(stage.cluster.restart(&blog), stage.cluster.restart(&events));
+        tokio::join!(stage.blog.restart(role), stage.events.restart(role));
         traffic.goes_on(10).await;
     }
     traffic.verify().await;

@@ -3,30 +3,17 @@
 use std::time::Duration;
 
 use fedsx_e2e::eventually;
+use serde_json::Value;
 
-use crate::harness::{Stage, helm};
+use crate::harness::Stage;
 
 const SOON: Duration = Duration::from_secs(60);
 
 pub(crate) async fn gig_night_is_linked_across_both_by_helm_test(stage: &'static Stage) {
     let (blog, events) = (&stage.blog, &stage.events);
     let (author, calendar) = (blog.actor("author"), events.actor("main"));
-    // The events' values say that the domain follows the author.
-    eventually("the author has its follower", SOON, async || {
-        let followers = blog.followers("author").await;
-        followers
-            .contains(&(events.base(), "accepted".to_owned()))
-            .then_some(())
-            .ok_or(format!("{followers:?}"))
-    })
-    .await;
     for release in [blog, events] {
-        let said = helm::must(
-            &stage.cluster.namespace,
-            &["test", release.name(), "--logs", "--timeout", "3m"],
-        )
-        .await;
-        eprintln!("{said}");
+        release.test().await;
     }
     // What the test says, the logs of both domains say too.
     let offered = events.received(&author).await;
@@ -47,4 +34,38 @@ pub(crate) async fn gig_night_is_linked_across_both_by_helm_test(stage: &'static
         heard.iter().any(|entry| entry.verb() == "Add"),
         "the blog has heard of it"
     );
+}
+
+/// As the README says it, word for word.
+pub(crate) async fn gig_night_is_told_in_the_toolboxes(stage: &'static Stage) {
+    let (blog, events) = (&stage.blog, &stage.events);
+    let publish = ["publish", "--actor", "author", "--type", "Article"];
+    let article = ["--name", "Gig Night", "--content", "Doors at eight."];
+    let object = ["--object", "gig-night"];
+    blog.in_toolbox(&[&publish[..], &article, &object].concat()).await;
+    let calendar = events.actor("main");
+    let allocate = ["allocate", "gig-night", &calendar, "--actor", "author"];
+    let allocated = blog.in_toolbox(&[&allocate[..], &["--json"]].concat()).await;
+    let allocated: Value = serde_json::from_str(&allocated).expect("JSON");
+    let id = allocated["id"].as_str().expect("an id");
+    let article = blog.url("/objects/gig-night");
+    eventually("the calendar has linked it", SOON, async || {
+        let flows = events.in_toolbox(&["flows", "list"]).await;
+        let linked = flows
+            .lines()
+            .any(|flow| flow.contains("link") && flow.contains(&article) && flow.contains("completed"));
+        linked.then_some(()).ok_or(flows)
+    })
+    .await;
+    let deliveries = blog.in_toolbox(&["deliveries"]).await;
+    assert!(deliveries.contains("delivered"), "{deliveries}");
+    let tree = blog.in_toolbox(&["trace", id, "--wait"]).await;
+    for part in [
+        "blog.example.org",
+        "events.example.org",
+        "activitypub.send_activity",
+        "flow.start",
+    ] {
+        assert!(tree.contains(part), "no {part} in\n{tree}");
+    }
 }

@@ -18,25 +18,12 @@ pub(crate) async fn one_trace_shows_every_role_of_both_domains(stage: &'static S
         QUERY,
     )
     .await;
-    let article = [
-        "--actor",
-        "author",
-        "--type",
-        "Article",
-        "--name",
-        "Traced Night",
-        "--object",
-        "traced",
-    ];
-    blog.publish_with(&article).await;
+    blog.publish_article("author", "Traced Night", "traced").await;
     let calendar = events.actor("main");
-    let allocated = blog
-        .json(&["allocate", "traced", &calendar, "--actor", "author"])
-        .await;
-    let cid = allocated["cid"].as_str().expect("a CID");
+    let allocated = blog.allocate("author", "traced", &calendar).await;
 
     let told = blog
-        .json(&["trace", cid, "--wait=120", "--jaeger", jaeger.url()])
+        .json(&["trace", &allocated.cid, "--wait=120", "--jaeger", jaeger.url()])
         .await;
     let picture = Picture::of(&told);
     assert!(told["lacking"].is_null(), "it is not whole: {}", picture.shown);

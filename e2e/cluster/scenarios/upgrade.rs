@@ -4,7 +4,7 @@ use fedsx_e2e::Role;
 use k8s_openapi::api::core::v1::Secret;
 
 use super::Traffic;
-use crate::harness::{Stage, helm};
+use crate::harness::Stage;
 
 pub(crate) async fn changed_values_are_rolled_out_under_load(stage: &'static Stage) {
     let keys = async || {
@@ -18,25 +18,17 @@ pub(crate) async fn changed_values_are_rolled_out_under_load(stage: &'static Sta
     };
     let before = keys().await;
     let pods = stage.blog.pods(Role::Log).await;
+    // As people scale, whom the example's values leave that to.
+    let delivery = stage.blog.deployment(Role::Delivery);
+    stage.cluster.scale(&delivery, 2).await;
     let mut traffic = Traffic::start(stage, "upgraded", [2, 1]).await;
     traffic.goes_on(10).await;
-    let upgrade = [
-        "upgrade",
-        "blog",
-        "charts/fed-sx",
-        "--reuse-values",
-        "--wait",
-        "--timeout",
-        "5m",
-    ];
-    let values = [
-        "--set",
-        "settings.log=debug\\,h2=info\\,hyper=info,log.replicas=2,gateway.replicas=2",
-    ];
-    helm::must(&stage.cluster.namespace, &[&upgrade[..], &values].concat()).await;
+    let changed = "settings.log=debug\\,h2=info\\,hyper=info,log.replicas=2,gateway.replicas=2";
+    stage.blog.upgrade(&["--set", changed]).await;
     traffic.goes_on(10).await;
     traffic.verify().await;
     assert_eq!(keys().await, before, "the keys have changed");
+    assert_eq!(stage.blog.pods(Role::Delivery).await.len(), 2, "it was scaled");
     let now = stage.blog.pods(Role::Log).await;
     assert_eq!(now.len(), 2, "{now:?}");
     assert!(

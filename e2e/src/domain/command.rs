@@ -52,6 +52,18 @@ pub struct Published {
     pub duplicate: bool,
 }
 
+impl Published {
+    fn told(told: &Value) -> Self {
+        let text = |key: &str| told[key].as_str().unwrap_or_default().to_owned();
+        Self {
+            id: text("id"),
+            cid: text("cid"),
+            position: told["position"].as_u64().unwrap_or_default(),
+            duplicate: told["duplicate"] == true,
+        }
+    }
+}
+
 impl Domain {
     /// A client command on this domain, with `--json`.
     pub fn client<S: AsRef<OsStr>>(&self, args: &[S]) -> Command {
@@ -78,14 +90,19 @@ impl Domain {
 
     /// `fedsx publish` with these flags.
     pub async fn publish_with(&self, flags: &[&str]) -> Published {
-        let told = self.json(&[&["publish"], flags].concat()).await;
-        let text = |key: &str| told[key].as_str().unwrap_or_default().to_owned();
-        Published {
-            id: text("id"),
-            cid: text("cid"),
-            position: told["position"].as_u64().unwrap_or_default(),
-            duplicate: told["duplicate"] == true,
-        }
+        Published::told(&self.json(&[&["publish"], flags].concat()).await)
+    }
+
+    /// Publishes an Article, whose object gets this id, to the public and the actor's followers.
+    pub async fn publish_article(&self, actor: &str, name: &str, object: &str) -> Published {
+        let article = ["--actor", actor, "--type", "Article", "--name", name];
+        self.publish_with(&[&article[..], &["--object", object]].concat())
+            .await
+    }
+
+    /// `fedsx allocate` of an object to an actor.
+    pub async fn allocate(&self, actor: &str, object: &str, target: &str) -> Published {
+        Published::told(&self.json(&["allocate", object, target, "--actor", actor]).await)
     }
 
     /// `fedsx publish --file` of a draft; no actor: the domain's own.

@@ -145,13 +145,8 @@ async fn the_author_is_told_once_who_has_linked_the_article_and_no_stranger_tell
     let stranger = Stranger::new().await;
     let (author, calendar) = (blog.actor("author"), events.actor("main"));
     let (theirs, article) = (stranger.actor("gigs"), blog.url("/objects/gig-night"));
-    let publish = ["--actor", "author", "--type", "Article", "--name", "Gig Night"];
-    blog.publish_with(&[&publish[..], &["--object", "gig-night"]].concat())
-        .await;
-    let allocate = async |calendar: &str| {
-        let allocate = ["allocate", "gig-night", calendar, "--actor", "author"];
-        blog.run(&allocate).await.assert_code(0);
-    };
+    blog.publish_article("author", "Gig Night", "gig-night").await;
+    let allocate = async |calendar: &str| blog.allocate("author", "gig-night", calendar).await;
     let add = || {
         let add = json!({"type": "Add", "object": article, "target": theirs, "to": [author]});
         stranger.seal("gigs", &add)

@@ -93,24 +93,11 @@ async fn the_trace_of_gig_night_is_one_picture_in_jaeger() {
     );
     let author = blog.actor("author");
     events.follow("main", &author).await;
-    let article = [
-        "--actor",
-        "author",
-        "--type",
-        "Article",
-        "--name",
-        "Gig Night",
-        "--object",
-        "gig",
-    ];
-    blog.publish_with(&article).await;
-    let calendar = events.actor("main");
-    let allocated = blog
-        .json(&["allocate", "gig", &calendar, "--actor", "author"])
-        .await;
-    over(&events, "link", allocated["cid"].as_str().unwrap()).await;
+    blog.publish_article("author", "Gig Night", "gig").await;
+    let allocated = blog.allocate("author", "gig", &events.actor("main")).await;
+    over(&events, "link", &allocated.cid).await;
 
-    let id = allocated["id"].as_str().unwrap();
+    let id = allocated.id.as_str();
     let link = blog.json(&["trace", id]).await;
     assert!(link["url"].as_str().unwrap().starts_with(&query), "{link}");
     let told = blog.json(&["trace", id, "--wait=120"]).await;

@@ -10,23 +10,11 @@ use crate::steps::{BACK, SOON, flow, over, tried};
 async fn an_article_is_allocated_while_the_calendars_domain_is_down_and_linked_when_it_is_back() {
     let (blog, mut events) = tokio::join!(Deployment::blog(), Plan::of("events").started());
     let author = blog.actor("author");
-    let article = [
-        "--actor",
-        "author",
-        "--type",
-        "Article",
-        "--name",
-        "Gig Night",
-        "--object",
-        "gig-night",
-    ];
-    blog.publish_with(&article).await;
+    blog.publish_article("author", "Gig Night", "gig-night").await;
     events.follow("main", &author).await;
     lose(&mut events);
     let calendar = events.actor("main");
-    let allocate = ["allocate", "gig-night", &calendar, "--actor", "author"];
-    let allocated = blog.json(&allocate).await;
-    let cid = allocated["cid"].as_str().unwrap().to_owned();
+    let cid = blog.allocate("author", "gig-night", &calendar).await.cid;
     tried(&blog, 2).await;
     events.start().await;
 
