@@ -38,6 +38,11 @@ impl Supply {
         matches!(self.state, State::Here(_))
     }
 
+    /// Where lanes are given to other workers; none while the broker is away.
+    pub(crate) fn broker(&self) -> Option<Arc<dyn Broker>> {
+        self.is_here().then(|| self.broker.clone())
+    }
+
     /// Waits for messages, or for a consumer, which brings none yet. Cancelled, it has taken nothing.
     ///
     /// # Errors

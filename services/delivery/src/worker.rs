@@ -25,8 +25,6 @@ use crate::{
 
 /// How long the worker waits for a ledger that is away.
 const AWAY: Duration = Duration::from_millis(500);
-/// How long the broker may take the lanes that are shared; what it has not taken stays here.
-const SHARE: Duration = Duration::from_millis(200);
 /// How often is looked how long lanes under way have waited for their peers.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -70,48 +68,19 @@ impl Worker {
                     came = hands.take(messages?);
                 }
                 Some(ended) = hands.lanes.join_next_with_id() => hands.ended(ended),
+                Some(shared) = hands.sharing.join_next() => hands.shared(shared),
                 _ = look.tick() => hands.look(&self.metrics),
                 () = self.stop.cancelled() => return Ok(()),
             }
             while let Some(ended) = hands.lanes.try_join_next_with_id() {
                 hands.ended(ended);
             }
-            self.share(hands).await;
+            hands.share();
             self.start(hands).await;
             hands.let_go(&came);
             hands.ack().await?;
         }
         Ok(())
-    }
-
-    /// Offers to all workers what this one has had for a turn. What the broker does not take soon stays here, behind what
-    /// waits already.
-    async fn share(&self, hands: &mut Hands) {
-        let over = std::mem::take(&mut hands.over);
-        if over.is_empty() {
-            return;
-        }
-        let stay = if hands.supply.is_here() {
-            self.offer_to_all(over).await
-        } else {
-            over
-        };
-        for due in stay {
-            hands.schedule.offer(due, Instant::now());
-        }
-    }
-
-    /// Answers what the broker has not taken.
-    async fn offer_to_all(&self, over: Vec<Due>) -> Vec<Due> {
-        match tokio::time::timeout(SHARE, self.broker.publish(&over)).await {
-            Ok(Ok(late)) => late,
-            // What was published all the same is claimed by one.
-            Ok(Err(error)) => {
-                tracing::debug!(%error, lanes = over.len(), "lanes are not shared");
-                over
-            }
-            Err(_) => over,
-        }
     }
 
     /// Claims whatever there are places for, in one statement, and sets out.
@@ -152,16 +121,10 @@ impl Worker {
         );
     }
 
-    /// Gives back what waits, for others to take up; what is under way ends by itself, and within its claims. A broker that
-    /// is away takes nothing, and gives others what was not acked; the rest is swept.
+    /// Gives others what waits at once, and what is under way when it has ended, which it does by itself and within its
+    /// claims. A broker that is away takes nothing, and gives others what was not acked; the rest is swept.
     async fn hand_back(&self, mut hands: Hands) {
-        if hands.supply.is_here() {
-            let mut waiting = hands.schedule.drain();
-            waiting.append(&mut hands.over);
-            if let Err(error) = self.broker.publish(&waiting).await {
-                tracing::debug!(%error, lanes = waiting.len(), "what waited is left to the sweeper");
-            }
-        }
+        hands.give_back().await;
         while let Some(ended) = hands.lanes.join_next_with_id().await {
             hands.ended(ended);
             if let Err(error) = hands.ack().await {
@@ -169,5 +132,6 @@ impl Worker {
                 hands.lose_messages();
             }
         }
+        hands.give_back().await;
     }
 }

@@ -1,5 +1,8 @@
 //! What a worker has in its hands: its share of the queue, lanes that wait for a place, and lanes under way.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::HashMap,
     sync::Arc,
@@ -9,7 +12,7 @@ use std::{
 use tokio::task::{Id, JoinError, JoinSet};
 
 use crate::{
-    broker::{BrokerError, Due, Message, Tag},
+    broker::{Broker, BrokerError, Due, Message, Tag},
     lane::LaneId,
     metrics::Metrics,
     schedule::{Schedule, pulse::Pulse},
@@ -34,7 +37,9 @@ pub(super) struct Hands {
     /// Since when this worker has had each lane without a pause.
     since: HashMap<LaneId, Instant>,
     /// Lanes that have more and whose turn is over.
-    pub(super) over: Vec<Due>,
+    over: Vec<Due>,
+    /// Such lanes on their way to the queue; each ends with those that the broker has not taken.
+    pub(super) sharing: JoinSet<Vec<Due>>,
 }
 
 struct UnderWay {
@@ -55,6 +60,7 @@ impl Hands {
             under_way: HashMap::new(),
             since: HashMap::new(),
             over: Vec::new(),
+            sharing: JoinSet::new(),
         }
     }
 
@@ -120,6 +126,48 @@ impl Hands {
         }
     }
 
+    /// Offers to all workers what this one has had for a turn, and does not wait for that. Where the broker is away it stays.
+    pub(super) fn share(&mut self) {
+        let over = std::mem::take(&mut self.over);
+        match self.supply.broker() {
+            Some(broker) if !over.is_empty() => {
+                self.sharing.spawn(async move { offer(&*broker, over).await });
+            }
+            _ => self.stay(over),
+        }
+    }
+
+    /// Lanes were offered to all. What the broker did not take stays here, behind what waits already.
+    pub(super) fn shared(&mut self, shared: Result<Vec<Due>, JoinError>) {
+        self.stay(shared.unwrap_or_default());
+    }
+
+    fn stay(&mut self, lanes: Vec<Due>) {
+        let now = Instant::now();
+        for due in lanes {
+            self.schedule.offer(due, now);
+        }
+    }
+
+    /// Gives others whatever waits here.
+    pub(super) async fn give_back(&mut self) {
+        while let Some(shared) = self.sharing.join_next().await {
+            self.shared(shared);
+        }
+        let mut waiting = self.schedule.drain();
+        waiting.append(&mut self.over);
+        if waiting.is_empty() {
+            return;
+        }
+        let left = match self.supply.broker() {
+            Some(broker) => offer(&*broker, waiting).await,
+            None => waiting,
+        };
+        if !left.is_empty() {
+            tracing::debug!(lanes = left.len(), "what waited is left to the sweeper");
+        }
+    }
+
     /// Asks the lanes under way how their origins are.
     pub(super) fn look(&mut self, metrics: &Metrics) {
         let now = Instant::now();
@@ -144,49 +192,13 @@ impl Hands {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::broker::{Broker, embedded::Embedded};
-
-    fn due() -> Due {
-        Due {
-            lane: LaneId(1),
-            origin: "https://peer.example".parse().unwrap(),
+/// Publishes lanes, and answers those that the broker has not taken. What it has all the same is claimed by one.
+async fn offer(broker: &dyn Broker, lanes: Vec<Due>) -> Vec<Due> {
+    match broker.publish(&lanes).await {
+        Ok(late) => late,
+        Err(error) => {
+            tracing::debug!(%error, lanes = lanes.len(), "lanes are not shared");
+            lanes
         }
-    }
-
-    /// Runs the lane once; it has more.
-    async fn run(hands: &mut Hands, due: &Due) {
-        let started = hands.schedule.start(Instant::now());
-        assert_eq!(started, std::slice::from_ref(due));
-        hands.set_out(due.clone(), Arc::new(Pulse::new()), async { true });
-        let ended = hands.lanes.join_next_with_id().await.unwrap();
-        hands.ended(ended);
-    }
-
-    #[tokio::test]
-    async fn a_lane_with_more_stays_until_its_turn_is_over_and_is_offered_to_all_then() {
-        let queue: Arc<dyn Broker> = Arc::new(Embedded::default());
-        let mut hands = Hands::new(Supply::new(queue, 4), 4, 4);
-        let due = due();
-        hands.schedule.offer(due.clone(), Instant::now());
-
-        run(&mut hands, &due).await;
-        assert!(hands.over.is_empty(), "its turn has only begun");
-
-        let begun = Instant::now().checked_sub(TURN).unwrap();
-        hands.since.insert(due.lane, begun);
-        run(&mut hands, &due).await;
-        assert_eq!(hands.over, std::slice::from_ref(&due), "it is offered to all");
-        assert!(
-            hands.schedule.start(Instant::now()).is_empty(),
-            "and does not wait here"
-        );
-
-        hands.over.clear();
-        hands.schedule.offer(due.clone(), Instant::now());
-        run(&mut hands, &due).await;
-        assert!(hands.over.is_empty(), "who gets it back begins another turn");
     }
 }
