@@ -4,14 +4,45 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use fedsx_proto::v1::{
-    DeliveryRow, Entry, GetRequest, ListDeliveriesRequest, PublishRequest, get_request::By,
+    DeliveryRow, Entry, GetRequest, ListDeliveriesRequest, PublishRequest, PublishResponse, get_request::By,
+    publish_response::Outcome,
 };
 use fedsx_runtime::code::{Code, Refusal};
 use serde_json::Value;
 
-use crate::{commands::connect::Published, domain::Clients};
+use crate::domain::Clients;
 
 const POLL: Duration = Duration::from_millis(20);
+
+/// Where a draft went.
+#[derive(Debug, Clone, serde::Serialize)]
+pub(crate) struct Published {
+    pub(crate) id: String,
+    pub(crate) cid: String,
+    pub(crate) position: u64,
+    /// The idempotency key was there before; nothing new was written.
+    pub(crate) duplicate: bool,
+}
+
+impl Published {
+    fn read(answer: PublishResponse) -> anyhow::Result<Self> {
+        match answer.outcome {
+            Some(Outcome::Appended(at)) => Ok(Self {
+                id: at.activity_id,
+                cid: at.cid,
+                position: at.position,
+                duplicate: false,
+            }),
+            Some(Outcome::Duplicate(at)) => Ok(Self {
+                id: at.activity_id,
+                cid: at.cid,
+                position: at.position,
+                duplicate: true,
+            }),
+            other => anyhow::bail!("the log answered {other:?}"),
+        }
+    }
+}
 
 /// Publishes a draft; the same key again publishes nothing.
 pub(crate) async fn publish(

@@ -5,10 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args;
 use fedsx_kernel::{activity::Activity, origin::Origin, stream::Stream};
-use fedsx_proto::v1::{
-    AppendRequest, DescribeRequest, Expected, NewEntry, PublishResponse, append_response, expected::Kind,
-    publish_response::Outcome,
-};
+use fedsx_proto::v1::{AppendRequest, DescribeRequest, Expected, NewEntry, append_response, expected::Kind};
 use fedsx_runtime::{
     code::{Code, Refusal},
     token::Credentials,
@@ -18,7 +15,7 @@ use serde_json::Value;
 
 use super::output::Output;
 use crate::{
-    asked,
+    asked::{self, Published},
     domain::{Clients, Connection},
 };
 
@@ -222,35 +219,5 @@ impl Running {
         key: &str,
     ) -> anyhow::Result<Published> {
         asked::publish(&self.clients, actor, key, draft).await
-    }
-}
-
-/// Where a draft went.
-#[derive(Debug, Clone, serde::Serialize)]
-pub(crate) struct Published {
-    pub(crate) id: String,
-    pub(crate) cid: String,
-    pub(crate) position: u64,
-    /// The idempotency key was there before; nothing new was written.
-    pub(crate) duplicate: bool,
-}
-
-impl Published {
-    pub(crate) fn read(answer: PublishResponse) -> anyhow::Result<Self> {
-        match answer.outcome {
-            Some(Outcome::Appended(at)) => Ok(Self {
-                id: at.activity_id,
-                cid: at.cid,
-                position: at.position,
-                duplicate: false,
-            }),
-            Some(Outcome::Duplicate(at)) => Ok(Self {
-                id: at.activity_id,
-                cid: at.cid,
-                position: at.position,
-                duplicate: true,
-            }),
-            other => anyhow::bail!("the log answered {other:?}"),
-        }
     }
 }

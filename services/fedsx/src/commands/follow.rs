@@ -7,8 +7,8 @@ use fedsx_proto::v1::{DescribeRequest, GetRowRequest, ListDeliveriesRequest};
 use fedsx_runtime::code::{Code, Refusal};
 use serde::{Deserialize, Serialize};
 
-use super::connect::{Published, Running, Target};
-use crate::drafts;
+use super::connect::{Running, Target};
+use crate::{asked::Published, drafts};
 
 #[derive(Debug, Args)]
 pub(crate) struct Follow {

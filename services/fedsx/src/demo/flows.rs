@@ -8,8 +8,7 @@ use serde_json::{Value, json};
 
 use super::{eventually, narrator::Narrator};
 use crate::{
-    asked::{entry_of, publish},
-    commands::connect::Published,
+    asked::{Published, entry_of, publish},
     domain::Domain,
     drafts,
 };

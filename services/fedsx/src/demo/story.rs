@@ -8,8 +8,7 @@ use serde_json::{Value, json};
 
 use super::{eventually, flows, narrator::Narrator};
 use crate::{
-    asked::{deliveries, entry, entry_of, found, publish},
-    commands::connect::Published,
+    asked::{Published, deliveries, entry, entry_of, found, publish},
     domain::Domain,
     drafts,
 };

@@ -7,7 +7,7 @@ use fedsx_runtime::code::Refusal;
 use serde_json::{Value, json};
 
 use super::{Test, report::Report};
-use crate::{asked, commands::connect::Published};
+use crate::asked::{self, Published};
 
 /// A Note to the domain itself, which nobody else gets.
 pub(super) async fn to_itself(test: &mut Test, report: &mut Report) -> anyhow::Result<()> {

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::{Test, activity, report::Report};
 use crate::{
-    asked,
-    commands::{connect::Published, follow::Relation},
+    asked::{self, Published},
+    commands::follow::Relation,
     drafts,
 };
 

@@ -12,11 +12,14 @@ use fedsx_kernel::{activity::PUBLIC, origin::Origin};
 use serde_json::{Value, json};
 
 use super::{
-    connect::{Published, Running, Target},
+    connect::{Running, Target},
     resolve::Resolve,
     trace::{Jaeger, JaegerAt, trace_of},
 };
-use crate::{asked, drafts};
+use crate::{
+    asked::{self, Published},
+    drafts,
+};
 use report::Report;
 
 /// Shows by real activities that the domain works: every service is ready; what an actor publishes is logged, and seen by the
