@@ -9,7 +9,11 @@ use serde_json::Value;
 use crate::helm::{list, render, text};
 
 pub(crate) fn alerts() -> Vec<Value> {
-    let release = render("production", &[]);
+    alerts_with(&[])
+}
+
+fn alerts_with(sets: &[&str]) -> Vec<Value> {
+    let release = render("production", sets);
     let groups = list(&release.one("PrometheusRule", "blog")["spec"]["groups"]).to_vec();
     groups
         .iter()
@@ -112,6 +116,25 @@ fn every_alert_says_what_to_do() {
             assert!(!alert.to_string().contains(placeholder), "{name} {placeholder}");
         }
     }
+}
+
+/// What there is no toolbox for is said of a `fedsx` elsewhere.
+#[test]
+fn no_alert_sends_anybody_to_a_toolbox_that_is_not_there() {
+    let both = alerts().into_iter().zip(alerts_with(&["toolbox.enabled=false"]));
+    let mut otherwise = 0;
+    for (with, without) in both {
+        let [with, without] = [&with, &without].map(|alert| text(&alert["annotations"]["description"]));
+        assert!(!without.contains("-toolbox"), "{without}");
+        if with.contains("exec deploy/blog-toolbox -- fedsx ") {
+            assert!(
+                without.contains("`fedsx ") && without.ends_with("there is no toolbox."),
+                "{without}"
+            );
+            otherwise += 1;
+        }
+    }
+    assert!(otherwise > 8, "{otherwise}");
 }
 
 /// Commands that an alert names are the program's: each has its file.

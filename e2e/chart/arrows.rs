@@ -1,4 +1,4 @@
-//! NetworkPolicies: nothing but the arrows of the design's table, open at both of their ends.
+//! NetworkPolicies: nothing but the arrows of the README's table (The services), open at both of their ends.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ const INSIDE: [&str; 8] = [
 ];
 
 /// Those out of it, where everything is configured.
-const OUTSIDE: [&str; 15] = [
+const OUTSIDE: [&str; 17] = [
     "gateway → peers",
     "delivery → peers",
     "delivery → RabbitMQ",
@@ -37,6 +37,9 @@ const OUTSIDE: [&str; 15] = [
     // Peers of the same cluster, by `federation.resolve`.
     "gateway → peer in the cluster",
     "delivery → peer in the cluster",
+    // By `fedsx types fetch`. Their gateways let it in as they do our gateway and delivery: "public → gateway".
+    "toolbox → peers",
+    "toolbox → peer in the cluster",
 ];
 
 /// Those into it.
@@ -203,7 +206,9 @@ fn the_way_out_leads_to_what_is_configured() {
         let places: BTreeSet<_> = outside(&release, &pod).into_iter().map(place).collect();
         assert!(places.contains("DNS"), "{}", pod.component);
         for place in places.into_iter().filter(|place| *place != "DNS") {
-            arrows.insert(format!("{} → {place}", name(&pod)));
+            let to_peers = place.starts_with("peer");
+            let from = if to_peers { pod.component } else { name(&pod) };
+            arrows.insert(format!("{from} → {place}"));
         }
     }
     assert_eq!(arrows, set(OUTSIDE));
@@ -265,7 +270,11 @@ fn a_server_is_reached_at_the_port_of_its_url_unless_another_is_said() {
         ),
         (
             "jaeger",
-            ["jaeger.url=https://jaeger.example.org/ui", "blobs.url="],
+            // Peers are at 443 too.
+            [
+                "jaeger.url=https://jaeger.example.org/ui",
+                "networkPolicy.peers.cidrs:=[]",
+            ],
             "toolbox",
             443,
         ),

@@ -46,9 +46,14 @@ pub(crate) fn render(example: &str, sets: &[&str]) -> Rendered {
 
 /// The same, or what helm says is wrong. A set is `key=value`, or JSON as `key:=[…]`.
 pub(crate) fn try_render(example: &str, sets: &[&str]) -> Result<Rendered, String> {
-    let values = chart().join(format!("examples/{example}.yaml"));
     // The example of production is of a blog too.
     let release = if example == "events" { "events" } else { "blog" };
+    try_render_as(release, example, sets)
+}
+
+/// The same, for a release of another name.
+pub(crate) fn try_render_as(release: &str, example: &str, sets: &[&str]) -> Result<Rendered, String> {
+    let values = chart().join(format!("examples/{example}.yaml"));
     let values = ["--values".to_owned(), values.display().to_string()];
     template(release, &chart(), &values, sets)
 }

@@ -11,7 +11,7 @@ use crate::{
 #[test]
 fn private_addresses_are_no_peers() {
     let release = render("blog", &[]);
-    for role in ["gateway", "delivery"] {
+    for role in ["gateway", "delivery", "toolbox"] {
         let pod = release.pod(role);
         let rules = rules(&release, &pod, "egress");
         let blocks = rules
@@ -69,19 +69,74 @@ fn a_mapped_peer_s_pods_are_reached() {
         ),
     ] {
         let release = render("blog", &[&entry(more)]);
-        let pod = release.pod("delivery");
-        let rules = rules(&release, &pod, "egress");
-        let rule = rules.iter().find(|rule| ports(rule) == [port]).unwrap();
-        let peer = &rule["to"][0];
-        assert_eq!(
-            peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"],
-            namespace
-        );
-        let found = peer["podSelector"]["matchLabels"].as_object().unwrap();
-        let found: Vec<_> = found
-            .iter()
-            .map(|(key, value)| (key.as_str(), text(value)))
-            .collect();
-        assert_eq!(found, labels);
+        for role in ["gateway", "delivery", "toolbox"] {
+            let pod = release.pod(role);
+            let rules = rules(&release, &pod, "egress");
+            let rule = rules.iter().find(|rule| ports(rule) == [port]).unwrap();
+            let peer = &rule["to"][0];
+            assert_eq!(
+                peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"],
+                namespace
+            );
+            let found = peer["podSelector"]["matchLabels"].as_object().unwrap();
+            let found: Vec<_> = found
+                .iter()
+                .map(|(key, value)| (key.as_str(), text(value)))
+                .collect();
+            assert_eq!(found, labels, "{role}");
+        }
     }
+}
+
+/// The root's dot is part of a name, and of no namespace.
+#[test]
+fn a_mapped_peer_s_service_may_end_in_a_dot() {
+    let set = "federation.resolve:=[{\"host\":\"a.example\",\"service\":\"shop-gateway.shops.svc.cluster.local.\",\"tls\":{\"enabled\":false}},\
+               {\"host\":\"b.example\",\"service\":\"true-gateway.\",\"tls\":{\"enabled\":true}}]";
+    let release = render("blog", &[set]);
+    let pod = release.pod("gateway");
+    assert_eq!(
+        pod.variable("FEDSX_RESOLVE"),
+        Some(
+            "a.example=http://shop-gateway.shops.svc.cluster.local.:8000,b.example=https://true-gateway.:8443"
+        )
+    );
+    let rules = rules(&release, &pod, "egress");
+    for (port, namespace, instance) in [(8000, "shops", "shop"), (8443, "default", "true")] {
+        let rule = rules.iter().find(|rule| ports(rule) == [port]).unwrap();
+        let [in_namespace, pods] =
+            ["namespaceSelector", "podSelector"].map(|key| &rule["to"][0][key]["matchLabels"]);
+        assert_eq!(in_namespace["kubernetes.io/metadata.name"], namespace);
+        assert_eq!(pods["app.kubernetes.io/instance"], instance);
+    }
+}
+
+/// `fedsx types fetch` finds a peer from the toolbox where the gateway does; the self-test asks the domain alone.
+#[test]
+fn the_toolbox_is_told_where_peers_are() {
+    let release = render("production", &["settings.plain_peers={http://a:1,http://b:2}"]);
+    for name in ["FEDSX_RESOLVE", "FEDSX_PLAIN_PEERS"] {
+        let [gateway, toolbox, test] =
+            ["gateway", "toolbox", "self-test"].map(|pod| release.pod(pod).variable(name).map(str::to_owned));
+        assert!(gateway.is_some() && gateway == toolbox, "{gateway:?} {toolbox:?}");
+        assert_eq!(test, None);
+    }
+    let own = render(
+        "blog",
+        &[
+            "gateway.settings.plain_peers={http://c:3}",
+            "settings.plain_peers={http://a:1}",
+        ],
+    );
+    assert_eq!(
+        own.pod("toolbox").variable("FEDSX_PLAIN_PEERS"),
+        Some("http://c:3")
+    );
+}
+
+#[test]
+fn without_a_toolbox_nothing_is_open_to_it() {
+    let release = render("production", &["toolbox.enabled=false"]);
+    let mut policies = release.of_kind("NetworkPolicy");
+    assert!(policies.all(|policy| policy["metadata"]["name"] != "blog-toolbox"));
 }

@@ -96,6 +96,32 @@ fn a_wrong_value_is_refused_with_its_place() {
         ("nameOverride=fed sx", "/nameOverride"),
         ("delivery.keda.minReplicas=0", "/delivery/keda/minReplicas"),
         ("projection.scratch=much", "/projection/scratch"),
+        ("projection.scratch=1GB", "/projection/scratch"),
+        ("projection.scratch=-1", "/projection/scratch"),
+        ("jaeger.url=http://user:password@jaeger", "/jaeger/url"),
+        ("otlp.endpoint=http://user@otel:4317/@", "/otlp/endpoint"),
+        ("blobs.endpoint=https://", "/blobs/endpoint"),
+        (
+            "federation.follows={https://me@events.example.org/actors/main}",
+            "/federation/follows/0",
+        ),
+        (
+            "federation.follows:=[\"https://a.example/a,https://b.example/b\"]",
+            "/federation/follows/0",
+        ),
+        ("networkPolicy.otlp.ports={Otlp}", "/networkPolicy/otlp/ports/0"),
+        (
+            "networkPolicy.postgres.ports:=[\"5432\"]",
+            "/networkPolicy/postgres/ports/0",
+        ),
+        (
+            "networkPolicy.postgres.ports:=[0]",
+            "/networkPolicy/postgres/ports/0",
+        ),
+        (
+            "log.terminationGracePeriodSeconds=24",
+            "/log/terminationGracePeriodSeconds",
+        ),
         ("networkPolicy.smtp.to:=[{}]", "/networkPolicy/smtp/to/0"),
         (
             "networkPolicy.peers.cidrs:=[\"10.0.0.7\"]",
@@ -111,6 +137,40 @@ fn a_wrong_value_is_refused_with_its_place() {
     ] {
         let error = refused(&[set]);
         assert!(error.contains(&format!("'{place}'")), "{set}: {error}");
+    }
+}
+
+/// A null takes a whole section away, with the defaults in it.
+#[test]
+fn a_section_that_is_null_is_missed_by_name() {
+    for (place, key) in [
+        ("", "networkPolicy"),
+        ("", "toolbox"),
+        ("/networkPolicy", "dns"),
+        ("/gateway", "service"),
+        ("/gateway", "autoscaling"),
+        ("/delivery", "keda"),
+        ("/log", "podDisruptionBudget"),
+    ] {
+        let path = format!("{place}/{key}").replace('/', ".");
+        let error = refused(&[&format!("{}=null", path.trim_start_matches('.'))]);
+        assert!(
+            error.contains(&format!("at '{place}': missing property '{key}'")),
+            "{path}: {error}"
+        );
+    }
+}
+
+/// What selectors select by would no longer be there.
+#[test]
+fn a_label_of_selectors_is_refused_by_name() {
+    for at in ["commonLabels", "log.podLabels", "toolbox.podLabels"] {
+        for key in ["name", "instance", "component"] {
+            let label = format!("app.kubernetes.io/{key}");
+            let error = refused(&[&format!("{at}.{}=x", label.replace('.', "\\."))]);
+            let place = format!("/{}/app.kubernetes.io~1{key}", at.replace('.', "/"));
+            assert!(error.contains(&format!("at '{place}'")), "{at} {key}: {error}");
+        }
     }
 }
 
@@ -141,7 +201,7 @@ fn what_is_missing_is_named_and_the_embedded_servers_are_refused() {
 /// Each is sound by itself, and does not go with the others.
 #[test]
 fn what_cannot_work_is_refused_with_its_reason() {
-    let cases: [(&[&str], &str); 11] = [
+    let cases: [(&[&str], &str); 12] = [
         (
             &["delivery.keda.enabled=true", "delivery.autoscaling.enabled=true"],
             "delivery.keda and delivery.autoscaling are both enabled",
@@ -166,6 +226,10 @@ fn what_cannot_work_is_refused_with_its_reason() {
             "needs metrics.serviceMonitor",
         ),
         (&["smtp.from=blog@example.org"], "smtp.from is set"),
+        (
+            &["origin=https://Blog.example.org"],
+            "has to be in lower case, https://blog.example.org",
+        ),
         (
             &["delivery.terminationGracePeriodSeconds=29"],
             "delivery.terminationGracePeriodSeconds is 29: a pod needs 30",

@@ -58,7 +58,10 @@ const GIVEN: [(&str, &[&str]); 6] = [
             "peer ca.crt",
         ],
     ),
-    ("toolbox", &["own token-operator", "internal ca.crt"]),
+    (
+        "toolbox",
+        &["own token-operator", "internal ca.crt", "peer ca.crt"],
+    ),
     (
         "self-test",
         &["own token-operator", "internal ca.crt", "listen ca.crt"],

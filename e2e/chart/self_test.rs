@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::helm::{list, render, text};
+use crate::helm::{list, render, text, try_render};
 
 /// By TLS the gateway is asked by its public name, at its Service, and trusted by the authority of its certificate too.
 #[test]
@@ -32,6 +32,36 @@ fn the_self_test_reaches_a_gateway_that_serves_tls() {
     assert_eq!(
         render("blog", &[]).pod("self-test").variable("FEDSX_RESOLVE"),
         None
+    );
+}
+
+/// An address is no name that it could be told to find elsewhere.
+#[test]
+fn an_origin_that_is_an_address_has_no_tls_of_its_own() {
+    for origin in [
+        "https://[2001:db8::1]",
+        "https://[2001:db8::1]:8443",
+        "https://192.0.2.7",
+        "https://192.0.2.7:8443",
+    ] {
+        let origin = format!("origin={origin}");
+        let refused = try_render("blog", &[&origin, "gateway.tls.existingSecret=public"]);
+        let error = refused.map(|release| release.text).unwrap_err();
+        assert!(error.contains("is an address"), "{origin}: {error}");
+        assert!(
+            render("blog", &[&origin])
+                .pod("log")
+                .variable("FEDSX_ORIGIN")
+                .is_some()
+        );
+    }
+    let named = [
+        "origin=https://b7.example.org:8443",
+        "gateway.tls.existingSecret=public",
+    ];
+    assert_eq!(
+        render("blog", &named).pod("self-test").variable("FEDSX_RESOLVE"),
+        Some("b7.example.org:8443=https://blog-gateway:8443")
     );
 }
 

@@ -90,6 +90,29 @@ fn the_volumes_of_a_folder_are_one_namespaces_and_outlive_the_release() {
 }
 
 #[test]
+fn a_volume_may_have_any_size_that_kubernetes_knows() {
+    for (size, expected) in [
+        ("\"10G\"", "10G"),
+        ("\"1.5Ti\"", "1.5Ti"),
+        ("\"1e9\"", "1e9"),
+        ("1073741824", "1073741824"),
+    ] {
+        for sets in [&[][..], &FOLDER] {
+            let size = format!("postgres.storage:={size}");
+            let release = tryout(&[sets, &[&size]].concat()).unwrap();
+            for object in &release.objects {
+                check(object).unwrap_or_else(|problem| panic!("{problem} in\n{object:#}"));
+            }
+            let claim = &release.one("StatefulSet", "postgres")["spec"]["volumeClaimTemplates"][0];
+            assert_eq!(claim["spec"]["resources"]["requests"]["storage"], expected);
+            for volume in release.of_kind("PersistentVolume").take(1) {
+                assert_eq!(volume["spec"]["capacity"]["storage"], expected);
+            }
+        }
+    }
+}
+
+#[test]
 fn what_is_wrong_is_refused_by_name() {
     for (set, named) in [
         ("postgres.img=x", "img"),
@@ -99,6 +122,8 @@ fn what_is_wrong_is_refused_by_name() {
         ("storage.path=var", "/storage/path"),
         ("storage.path=/var", "storage.node"),
         ("imagePullPolicy=Sometimes", "/imagePullPolicy"),
+        ("postgres.storage=1GB", "/postgres/storage"),
+        ("rabbitmq.storage=-1", "/rabbitmq/storage"),
     ] {
         let refused = tryout(&[set]).map(|release| release.text);
         let refused = refused.expect_err(set);

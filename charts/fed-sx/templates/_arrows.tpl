@@ -7,13 +7,14 @@ metadata:
   {{- include "fed-sx.metadata" . | nindent 2 }}
 {{- end -}}
 
-{{/* Ports of TCP, and of UDP where they are DNS's; (dict "ports" (list 53) "udp" true). */}}
+{{/* Ports of TCP, by number or by name, and of UDP where they are DNS's; (dict "ports" (list 53) "udp" true). */}}
 {{- define "fed-sx.policy.ports" -}}
 ports:
 {{- range .ports }}
-  - {protocol: TCP, port: {{ int64 . }}}
+  {{- $port := ternary (int64 .) (quote .) (regexMatch "^[0-9]+$" (toString .)) }}
+  - {protocol: TCP, port: {{ $port }}}
   {{- if $.udp }}
-  - {protocol: UDP, port: {{ int64 . }}}
+  - {protocol: UDP, port: {{ $port }}}
   {{- end }}
 {{- end }}
 {{- end -}}
@@ -64,17 +65,17 @@ matchExpressions:
   {{- include "fed-sx.policy.ports" $own | nindent 2 }}
 {{- end }}
 {{- range $peer := .Values.federation.resolve }}
-{{- $name := splitList "." $peer.service }}
+{{- $name := splitList "." (trimSuffix "." $peer.service) }}
 {{- $pods := default dict $peer.pods }}
 {{- $namespace := default (index (append $name $.Release.Namespace) 1) $pods.namespace }}
 - to:
-    - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ $namespace }}}}
+    - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ $namespace | quote }}}}
       podSelector:
         matchLabels:
         {{- if $pods.selector }}
           {{- toYaml $pods.selector | nindent 10 }}
         {{- else }}
-          app.kubernetes.io/instance: {{ trimSuffix "-gateway" (first $name) }}
+          app.kubernetes.io/instance: {{ trimSuffix "-gateway" (first $name) | quote }}
           app.kubernetes.io/component: gateway
         {{- end }}
   {{- include "fed-sx.policy.ports" (dict "ports" (list (default (include "fed-sx.resolve.port" $peer) $pods.port))) | nindent 2 }}

@@ -4,6 +4,13 @@
 {{- if not .origin -}}
 {{- fail "origin is required: who the domain is, as peers reach it, https://blog.example.org. It is part of every id and can never change" -}}
 {{- end -}}
+{{- if ne .origin (lower .origin) -}}
+{{- fail (printf "origin is %q: it has to be in lower case, %s, since peers compare ids as they are written" .origin (lower .origin)) -}}
+{{- end -}}
+{{- $fullname := include "fed-sx.fullname" $ -}}
+{{- if not (regexMatch "^[a-z]([a-z0-9-]*[a-z0-9])?$" $fullname) -}}
+{{- fail (printf "the release's name gives objects the prefix %q, of which Services cannot be called (small letters, digits and -, with a letter first): set fullnameOverride" $fullname) -}}
+{{- end -}}
 {{- if not .postgres.existingSecret -}}
 {{- fail (printf "postgres.existingSecret is required: a Secret whose key %q holds postgres://user:password@host/name. The embedded store (SQLite) belongs to one process and is refused" .postgres.key) -}}
 {{- end -}}
@@ -15,6 +22,9 @@
 {{- end -}}
 {{- if and .gateway.tls.existingSecret (hasPrefix "http:" .origin) -}}
 {{- fail "gateway.tls.existingSecret is set, although the origin is http: peers would speak plain HTTP to a TLS port" -}}
+{{- end -}}
+{{- if and .gateway.tls.existingSecret (regexMatch "^\\[|(^|\\.)[0-9]+(:[0-9]+)?$" (urlParse .origin).host) -}}
+{{- fail (printf "gateway.tls.existingSecret is set, although the origin %s is an address: helm test finds a gateway with TLS by its name alone" .origin) -}}
 {{- end -}}
 {{- $builtIn := list "blog" "core" "events" -}}
 {{- if not (or .bundle.files (has .bundle.name $builtIn)) -}}

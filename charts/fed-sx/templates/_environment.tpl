@@ -174,6 +174,15 @@
 {{- include "fed-sx.tokens" (dict "root" . "tokens" (list "operator")) }}
 {{- end -}}
 
+{{/* What `fedsx types fetch` is told: it reaches peers from the toolbox, as the gateway does. */}}
+{{- define "fed-sx.env.fetch" -}}
+{{- include "fed-sx.resolve" . }}
+{{- with default (.Values.settings).plain_peers (.Values.gateway.settings).plain_peers }}
+- name: FEDSX_PLAIN_PEERS
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- end -}}
+
 {{/* A role's `settings` over those of all; (dict "root" $ "role" "log"). */}}
 {{- define "fed-sx.settings" -}}
 {{- $settings := dict -}}

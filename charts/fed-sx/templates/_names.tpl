@@ -11,35 +11,33 @@
 
 {{/* What selects the pods of the release. */}}
 {{- define "fed-sx.selector" -}}
-app.kubernetes.io/name: {{ include "fed-sx.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "fed-sx.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
-{{/* Labels that stay as they are when only the chart changes: those of pods. */}}
-{{- define "fed-sx.podLabels" -}}
-{{ include "fed-sx.selector" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/part-of: fed-sx
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
-{{- end -}}
-
+{{/* Labels, each key once: ours, over them `commonLabels`, over them those of one object. What pods have stays as it is when only the
+     chart changes. (dict "root" $ "component" "log" "more" .Values.log.podLabels) */}}
 {{- define "fed-sx.labels" -}}
-{{ include "fed-sx.podLabels" . }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- $labels := include "fed-sx.selector" .root | fromYaml -}}
+{{- $_ := set $labels "app.kubernetes.io/version" .root.Chart.AppVersion -}}
+{{- $_ := set $labels "app.kubernetes.io/part-of" "fed-sx" -}}
+{{- $_ := set $labels "app.kubernetes.io/managed-by" .root.Release.Service -}}
+{{- with .component }}{{ $_ := set $labels "app.kubernetes.io/component" . }}{{ end -}}
+{{- with .chart }}{{ $_ := set $labels "helm.sh/chart" . }}{{ end -}}
+{{- range $theirs := list .root.Values.commonLabels .more -}}
+{{- range $key, $value := $theirs }}{{ $_ := set $labels $key $value }}{{ end -}}
+{{- end -}}
+{{- toYaml $labels -}}
 {{- end -}}
 
-{{/* name, namespace and labels of an object; (dict "root" $ "name" "log" "component" "log"). */}}
+{{/* name, namespace and labels of an object; (dict "root" $ "name" "log" "component" "log" "more" dict). */}}
 {{- define "fed-sx.metadata" -}}
-name: {{ include "fed-sx.fullname" .root }}{{ with .name }}-{{ . }}{{ end }}
-namespace: {{ .root.Release.Namespace }}
+{{- $chart := printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" -}}
+{{- $name := list (include "fed-sx.fullname" .root) .name | compact | join "-" -}}
+{{- /* Quoted where YAML would read something else: a release may be called `true`. */ -}}
+{{- toYaml (dict "name" $name "namespace" .root.Release.Namespace) }}
 labels:
-  {{- include "fed-sx.labels" .root | nindent 2 }}
-  {{- with .component }}
-  app.kubernetes.io/component: {{ . }}
-  {{- end }}
+  {{- include "fed-sx.labels" (dict "root" .root "component" .component "chart" $chart "more" .more) | nindent 2 }}
 {{- end -}}
 
 {{- define "fed-sx.image" -}}

@@ -20,7 +20,7 @@ capabilities: {drop: [ALL]}
 
 {{/* The beginning of every pod's spec. */}}
 {{- define "fed-sx.podSpec" -}}
-serviceAccountName: {{ include "fed-sx.serviceAccount" . }}
+serviceAccountName: {{ include "fed-sx.serviceAccount" . | quote }}
 automountServiceAccountToken: false
 # Their variables would be taken for settings.
 enableServiceLinks: false
@@ -92,7 +92,7 @@ livenessProbe:
     secret: {secretName: {{ . }}, defaultMode: 288, optional: true, items: [{key: ca.crt, path: ca.crt}]}
 {{- end }}
 {{- end }}
-{{- if has .role (list "gateway" "delivery") }}
+{{- if has .role (list "gateway" "delivery" "toolbox") }}
 {{- range $index, $peer := $values.federation.resolve }}
 {{- with $peer.tls.caSecret }}
 - path: /etc/fed-sx/peers/{{ $index }}
@@ -130,7 +130,8 @@ livenessProbe:
   writable: true
   volume:
     name: tmp
-    emptyDir: {sizeLimit: {{ ternary $values.projection.scratch "1Gi" (eq .role "projection") }}}
+    # A number is written out: a template would give it an exponent.
+    emptyDir: {sizeLimit: {{ ternary $values.projection.scratch "1Gi" (eq .role "projection") | toJson | trimAll "\"" | quote }}}
 {{- end }}
 {{- end -}}
 

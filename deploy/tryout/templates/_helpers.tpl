@@ -37,6 +37,11 @@ capabilities: {drop: [ALL]}
 {{ .Release.Namespace }}-{{ .Release.Name }}-static
 {{- end }}
 
+{{/* A size as text; a number without the exponent that a template would give it. */}}
+{{- define "tryout.size" -}}
+{{- toJson . | trimAll "\"" | quote -}}
+{{- end }}
+
 {{- define "tryout.volumeClaim" -}}
 apiVersion: v1
 kind: PersistentVolumeClaim
@@ -54,5 +59,5 @@ spec:
     matchLabels:
       {{- include "tryout.selector" . | nindent 6 }}
   {{- end }}
-  resources: {requests: {storage: {{ .size }}}}
+  resources: {requests: {storage: {{ include "tryout.size" .size }}}}
 {{- end }}
