@@ -9,9 +9,10 @@ tools=$(realpath -m "${CARGO_TARGET_DIR:-target}")/tools
 
 # `helm test --logs` of what comes before 4.1 looks for pods that are gone.
 is_new() {
-    local major minor
-    IFS=v. read -r _ major minor _ < <("$1" version --template '{{.Version}}')
-    ((major > 4 || (major == 4 && minor >= 1)))
+    local version
+    version=$("$1" version --template '{{.Version}}' 2>/dev/null) || return
+    [[ $version =~ ^v([0-9]+)\.([0-9]+) ]] || return
+    ((BASH_REMATCH[1] > 4 || (BASH_REMATCH[1] == 4 && BASH_REMATCH[2] >= 1)))
 }
 
 if [[ -n ${HELM:-} ]]; then

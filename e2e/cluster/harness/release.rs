@@ -27,18 +27,18 @@ impl Release {
     pub(crate) async fn install(cluster: &Cluster, name: &str) -> Self {
         let example = format!("charts/fed-sx/examples/{name}.yaml");
         let (repository, tag) = image("FEDSX_CLUSTER_IMAGE");
-        let mut values = format!("image.repository={repository},image.tag={tag}");
-        if let Ok(more) = std::env::var("FEDSX_CLUSTER_SET") {
-            values = format!("{values},{more}");
-        }
+        let image = format!("image.repository={repository},image.tag={tag}");
+        let more = std::env::var("FEDSX_CLUSTER_SET").unwrap_or_default();
         let install = [
             "install",
             name,
             "charts/fed-sx",
             "--values",
             &example,
+            "--set-string",
+            &image,
             "--set",
-            &values,
+            &more,
         ];
         helm::must(
             &cluster.namespace,
@@ -138,8 +138,8 @@ impl Release {
         })
         .await;
         assert!(
-            codes.values().all(|code| *code == 0),
-            "killed, since they did not end in time: {codes:?}"
+            before.iter().all(|pod| codes.get(pod) == Some(&0)),
+            "not all of {before:?} ended by themselves: {codes:?}"
         );
     }
 

@@ -40,6 +40,7 @@ const ARROWS: [(&str, &[&str]); 7] = [
             "blog-log:9000",
             "blog-projection:9000",
             "blog-delivery:9000",
+            "events-gateway:8000",
             "jaeger:16686",
         ],
     ),

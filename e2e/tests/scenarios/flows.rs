@@ -264,6 +264,13 @@ async fn a_flow_starts_on_what_an_actor_says_and_by_a_behaviour_that_does_someth
 
     let off = "name: reading\non: {verbs: [Create]}\nsteps: []\n";
     behaves(&blog, off).await;
+    eventually("it is switched off", SOON, async || {
+        let told = blog.json(&["flows", "behaviours"]).await;
+        let mut behaviours = told["behaviours"].as_array().into_iter().flatten();
+        let off = behaviours.any(|one| one["name"] == "reading" && one["steps"] == json!([]));
+        off.then_some(()).ok_or(told)
+    })
+    .await;
     let other = blog.publish("author", "Second Night").await;
     let refused = blog
         .run(&["flows", "start", "reading", &other.id])
