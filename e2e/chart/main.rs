@@ -20,6 +20,7 @@ mod examples;
 mod helm;
 mod legal;
 mod names;
+mod nulls;
 mod peers;
 mod pods;
 mod refusals;

@@ -140,27 +140,6 @@ fn a_wrong_value_is_refused_with_its_place() {
     }
 }
 
-/// A null takes a whole section away, with the defaults in it.
-#[test]
-fn a_section_that_is_null_is_missed_by_name() {
-    for (place, key) in [
-        ("", "networkPolicy"),
-        ("", "toolbox"),
-        ("/networkPolicy", "dns"),
-        ("/gateway", "service"),
-        ("/gateway", "autoscaling"),
-        ("/delivery", "keda"),
-        ("/log", "podDisruptionBudget"),
-    ] {
-        let path = format!("{place}/{key}").replace('/', ".");
-        let error = refused(&[&format!("{}=null", path.trim_start_matches('.'))]);
-        assert!(
-            error.contains(&format!("at '{place}': missing property '{key}'")),
-            "{path}: {error}"
-        );
-    }
-}
-
 /// What selectors select by would no longer be there.
 #[test]
 fn a_label_of_selectors_is_refused_by_name() {
@@ -201,7 +180,7 @@ fn what_is_missing_is_named_and_the_embedded_servers_are_refused() {
 /// Each is sound by itself, and does not go with the others.
 #[test]
 fn what_cannot_work_is_refused_with_its_reason() {
-    let cases: [(&[&str], &str); 12] = [
+    let cases: [(&[&str], &str); 13] = [
         (
             &["delivery.keda.enabled=true", "delivery.autoscaling.enabled=true"],
             "delivery.keda and delivery.autoscaling are both enabled",
@@ -220,6 +199,10 @@ fn what_cannot_work_is_refused_with_its_reason() {
         (
             &["gateway.tls.existingSecret=tls", "origin=http://blog.example.org"],
             "gateway.tls.existingSecret is set",
+        ),
+        (
+            &["gateway.ingress.enabled=true", "origin=https://192.0.2.7:8443"],
+            "gateway.ingress.enabled is true, although the origin https://192.0.2.7:8443 is an address",
         ),
         (
             &["metrics.prometheusRule.enabled=true"],

@@ -23,7 +23,11 @@
 {{- if and .gateway.tls.existingSecret (hasPrefix "http:" .origin) -}}
 {{- fail "gateway.tls.existingSecret is set, although the origin is http: peers would speak plain HTTP to a TLS port" -}}
 {{- end -}}
-{{- if and .gateway.tls.existingSecret (regexMatch "^\\[|(^|\\.)[0-9]+(:[0-9]+)?$" (urlParse .origin).host) -}}
+{{- $isAddress := regexMatch "^\\[|(^|\\.)[0-9]+(:[0-9]+)?$" (urlParse .origin).host -}}
+{{- if and .gateway.ingress.enabled $isAddress -}}
+{{- fail (printf "gateway.ingress.enabled is true, although the origin %s is an address: an Ingress knows hosts by their names alone" .origin) -}}
+{{- end -}}
+{{- if and .gateway.tls.existingSecret $isAddress -}}
 {{- fail (printf "gateway.tls.existingSecret is set, although the origin %s is an address: helm test finds a gateway with TLS by its name alone" .origin) -}}
 {{- end -}}
 {{- $builtIn := list "blog" "core" "events" -}}
