@@ -48,6 +48,7 @@ fn main() -> ExitCode {
         tls::both_domains_go_over_to_tls_and_back_under_load,
         drain::a_node_is_drained_under_load,
         backends::postgres_and_rabbitmq_go_and_come_back,
+        restored::a_lost_domain_comes_back_from_its_backup,
         uninstall::uninstalling_leaves_what_it_says_it_keeps,
     ];
     let conclusion = libtest_mimic::run(&arguments, trials);

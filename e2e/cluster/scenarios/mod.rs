@@ -5,6 +5,7 @@ pub(crate) mod drain;
 pub(crate) mod install;
 pub(crate) mod killed;
 pub(crate) mod policies;
+pub(crate) mod restored;
 pub(crate) mod rolled;
 pub(crate) mod scale;
 pub(crate) mod story;
