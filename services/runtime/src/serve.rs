@@ -107,6 +107,8 @@ impl Server {
                 drop((slot, seat));
             });
         }
+        // Who comes now is refused at once, and goes elsewhere.
+        drop(listener);
         shutdown.hard().run_until_cancelled(graceful.shutdown()).await;
     }
 

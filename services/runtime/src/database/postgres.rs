@@ -3,7 +3,11 @@
 //! Several processes share it. Whoever freezes inside a transaction loses it within seconds, so that the others wait and
 //! go on; whoever loses its connection gets another at the next call.
 
-use std::{io, time::Duration};
+use std::{
+    error::Error,
+    io,
+    time::{Duration, Instant},
+};
 
 use sqlx::{
     ConnectOptions as _, Connection as _, PgConnection, PgPool,
@@ -17,7 +21,7 @@ mod retry;
 pub use call::{PATIENCE, call};
 pub use retry::retried;
 
-use super::{Result, driver};
+use super::{Result, StoreError, driver};
 use crate::health::Readiness;
 
 /// The part of readiness that the stores answer for.
@@ -29,8 +33,12 @@ const IDLE_IN_TRANSACTION: &str = "3s";
 const LOCK: &str = "5s";
 /// No statement of ours takes so long, unless the database is in trouble.
 const STATEMENT: &str = "15s";
-/// How long another replica may take to bring the schema up to date.
-const MIGRATION_LOCK: &str = "60s";
+/// A migration waits so long for a lock at a time: whatever else is asked of that table queues behind it meanwhile.
+const MIGRATION_LOCK: &str = "2s";
+/// Between two tries to migrate, whatever else is asked goes on.
+const MIGRATION_PAUSE: Duration = Duration::from_secs(3);
+/// How long a start tries while others hold what it needs: another replica that migrates, a backup that reads.
+const MIGRATION: Duration = Duration::from_secs(60);
 /// How long a call waits for a connection.
 const WAIT: Duration = Duration::from_secs(5);
 /// How long a start waits for a database that is starting too.
@@ -48,7 +56,8 @@ const ANSWER: Duration = Duration::from_secs(2);
 /// beside a process of a newer version whose migrations this one does not know.
 ///
 /// # Errors
-/// [`StoreError::Driver`](super::StoreError) where the database refuses, or has not answered within 60 seconds.
+/// [`StoreError::Driver`] where the database refuses, has not answered within 60 seconds, or others hold what a migration
+/// needs for as long.
 pub async fn open(
     url: &str,
     schema: &'static str,
@@ -83,7 +92,7 @@ pub async fn open(
 /// Waits for a database that is not there yet, for as long as it takes; meanwhile readiness lacks `store`, and says why.
 ///
 /// # Errors
-/// [`StoreError::Driver`](super::StoreError) where waiting does not help: the URL is none, or the password is wrong.
+/// [`StoreError::Driver`] where waiting does not help: the URL is none, or the password is wrong.
 pub async fn wait(url: &str, readiness: &Readiness) -> Result<()> {
     let options = options(url)?;
     loop {
@@ -108,7 +117,7 @@ pub async fn wait(url: &str, readiness: &Readiness) -> Result<()> {
 /// by other parts only.
 ///
 /// # Errors
-/// [`StoreError::Driver`](super::StoreError) where the URL is none.
+/// [`StoreError::Driver`] where the URL is none.
 pub async fn watch(url: &str, readiness: &Readiness) -> Result<()> {
     let options = options(url)?;
     let mut kept = None;
@@ -140,7 +149,20 @@ fn options(url: &str) -> Result<PgConnectOptions> {
 
 async fn migrate(options: &PgConnectOptions, schema: &str, migrations: &Migrator) -> Result<()> {
     let options = options.clone().options([("lock_timeout", MIGRATION_LOCK)]);
-    let mut connection = reach(&options).await?;
+    let until = Instant::now() + MIGRATION;
+    loop {
+        match try_migrating(&options, schema, migrations).await {
+            Err(error) if is_locked(&error) && Instant::now() < until => {
+                tracing::info!(schema, %error, "others hold what the schema's next version needs; trying again");
+            }
+            done => return done,
+        }
+        tokio::time::sleep(MIGRATION_PAUSE).await;
+    }
+}
+
+async fn try_migrating(options: &PgConnectOptions, schema: &str, migrations: &Migrator) -> Result<()> {
+    let mut connection = reach(options).await?;
     create(&mut connection, schema).await?;
     let known = Migrator {
         migrations: migrations.migrations.clone(),
@@ -150,8 +172,17 @@ async fn migrate(options: &PgConnectOptions, schema: &str, migrations: &Migrator
     };
     // Not `run`: its future is `Send` only where the compiler knows the connection's lifetime.
     let run = known.run_direct(None, &mut connection, false).await;
+    // What a failed one holds ends with its connection.
+    let closed = connection.close().await;
     run.map_err(driver("bring the schema up to date"))?;
-    connection.close().await.map_err(driver("close a connection"))
+    closed.map_err(driver("close a connection"))
+}
+
+/// Whether somebody else held a lock for too long (55P03).
+fn is_locked(error: &StoreError) -> bool {
+    let causes = std::iter::successors(Some(error as &dyn Error), |error| (*error).source());
+    let mut database = causes.filter_map(|error| error.downcast_ref::<sqlx::Error>()?.as_database_error());
+    database.any(|error| error.code().is_some_and(|code| code == "55P03"))
 }
 
 /// Connects to a database that may be starting.

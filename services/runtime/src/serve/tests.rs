@@ -8,6 +8,42 @@ use tokio::{
 use super::*;
 
 #[tokio::test]
+async fn who_comes_at_the_end_is_refused_and_who_asked_before_is_answered() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (asked, answer) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let (tell, wait) = (asked.clone(), answer.clone());
+    let slow = || async move {
+        tell.add_permits(1);
+        wait.acquire().await.unwrap().forget();
+        "here"
+    };
+    let stop = Shutdown::default();
+    let router = Router::new().route("/", axum::routing::get(slow));
+    let server = tokio::spawn(Server::new(router).run(listener, stop.clone()));
+    let mut early = TcpStream::connect(address).await.unwrap();
+    early
+        .write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+        .await
+        .unwrap();
+    asked.acquire().await.unwrap().forget();
+    stop.begin();
+    let refused = async {
+        while TcpStream::connect(address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), refused)
+        .await
+        .unwrap();
+    answer.add_permits(1);
+    let mut told = [0; 12];
+    early.read_exact(&mut told).await.unwrap();
+    assert_eq!(&told, b"HTTP/1.1 200");
+    server.await.unwrap();
+}
+
+#[tokio::test]
 async fn a_client_holds_its_share_of_connections_and_no_more() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

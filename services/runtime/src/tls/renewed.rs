@@ -2,11 +2,15 @@
 
 use std::{
     error::Error,
-    fmt,
+    fmt, io,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
-    time::SystemTime,
+    time::{Duration, Instant, SystemTime},
 };
+
+/// Files that are not sound are read again after so long, and no sooner, whoever asks: they may have been written since in the
+/// same tick of the file system's clock.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// Something made of files, and made anew when they have been written since.
 pub(crate) struct Renewed<T, E> {
@@ -17,10 +21,20 @@ pub(crate) struct Renewed<T, E> {
 
 type Make<T, E> = Box<dyn Fn() -> Result<T, E> + Send + Sync>;
 
-/// What was made last, and when each of the files had been written by then.
+/// What was made last.
 struct Kept<T> {
-    written: Vec<Option<SystemTime>>,
     value: T,
+    /// The files at the last try.
+    written: Vec<Option<Written>>,
+    /// When that was, if nothing came of it.
+    failed: Option<Instant>,
+}
+
+/// A file as it was written last.
+#[derive(PartialEq, Eq)]
+struct Written {
+    at: SystemTime,
+    bytes: u64,
 }
 
 impl<T: Clone, E: Error> Renewed<T, E> {
@@ -36,6 +50,7 @@ impl<T: Clone, E: Error> Renewed<T, E> {
             // Before they are read: what is written meanwhile is read again.
             written: written(&files),
             value: make()?,
+            failed: None,
         };
         Ok(Self {
             files,
@@ -48,26 +63,36 @@ impl<T: Clone, E: Error> Renewed<T, E> {
     pub(crate) fn get(&self) -> T {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let written = written(&self.files);
-        if written != kept.written {
+        let again = kept.failed.is_some_and(|at| at.elapsed() >= AGAIN);
+        if written != kept.written || again {
+            kept.written = written;
             match (self.make)() {
-                Ok(value) => *kept = Kept { written, value },
-                Err(error) => tracing::warn!(
-                    cause = error.source().map(ToString::to_string),
-                    "a renewed certificate is not used yet: {error}"
-                ),
+                Ok(value) => (kept.value, kept.failed) = (value, None),
+                Err(error) => {
+                    kept.failed = Some(Instant::now());
+                    tracing::warn!(
+                        cause = error.source().map(ToString::to_string),
+                        "a renewed certificate is not used yet: {error}"
+                    );
+                }
             }
         }
         kept.value.clone()
     }
 }
 
-fn written(files: &[PathBuf]) -> Vec<Option<SystemTime>> {
-    let written = |path: &PathBuf| time_of(path);
-    files.iter().map(written).collect()
+fn written(files: &[PathBuf]) -> Vec<Option<Written>> {
+    files.iter().map(|path| Written::of(path).ok()).collect()
 }
 
-fn time_of(path: &Path) -> Option<SystemTime> {
-    std::fs::metadata(path).and_then(|file| file.modified()).ok()
+impl Written {
+    fn of(path: &Path) -> io::Result<Self> {
+        let file = std::fs::metadata(path)?;
+        Ok(Self {
+            at: file.modified()?,
+            bytes: file.len(),
+        })
+    }
 }
 
 impl<T, E> fmt::Debug for Renewed<T, E> {

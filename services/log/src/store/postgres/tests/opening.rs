@@ -1,10 +1,14 @@
 //! Opening a database: empty, by several at once, newer.
 
+use fedsx_runtime::database::postgres;
 use futures::future::join_all;
-use sqlx::{PgConnection, Row as _};
+use sqlx::{
+    PgConnection, Row as _, SqlStr,
+    migrate::{Migration, MigrationType, Migrator},
+};
 
 use super::{Database, execute, filled, open, outside};
-use crate::store::{Store, conformance::direct::rows};
+use crate::store::{PageQuery, Store, conformance::direct::rows};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn several_replicas_open_an_empty_database_at_once() {
@@ -39,16 +43,57 @@ async fn a_database_that_a_newer_version_has_migrated_opens() {
     next.entries[0].activity_id = "2".to_owned();
     next.entries[0].cid = crate::plan::testing::cid("2").to_string();
     store.begin().await.unwrap().commit(&next).await.unwrap();
-    let page = crate::store::PageQuery {
+    let page = PageQuery {
         stream: Some(next.entries[0].stream.clone()),
-        public_only: false,
-        descending: false,
-        from: 0,
-        limit: 9,
-        max_bytes: 99,
+        ..EVERYTHING
     };
     assert_eq!(store.page(&page).await.unwrap().len(), 2);
 }
+
+/// `pg_dump` holds every table until it ends.
+#[tokio::test]
+async fn a_migration_that_waits_for_a_backup_keeps_the_version_before_at_work() {
+    let (database, store) = filled().await;
+    let mut backup = outside(database.url()).await;
+    execute(&mut backup, "BEGIN; LOCK TABLE log.entry IN ACCESS SHARE MODE").await;
+    let url = database.url().to_owned();
+    let opening = tokio::spawn(async move { postgres::open(&url, "log", &next_version(), 1).await });
+    let mut watch = outside(database.url()).await;
+    let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'";
+    while sqlx::query_scalar::<_, i64>(waits)
+        .fetch_one(&mut watch)
+        .await
+        .unwrap()
+        == 0
+    {
+        tokio::task::yield_now().await;
+    }
+    // Behind it, and for no longer than a statement waits for a lock.
+    assert_eq!(store.page(&EVERYTHING).await.unwrap().len(), 1);
+    assert!(!opening.is_finished());
+    execute(&mut backup, "COMMIT").await;
+    opening.await.unwrap().unwrap();
+    execute(&mut watch, "SELECT next FROM log.entry").await;
+}
+
+fn next_version() -> Migrator {
+    let statement = SqlStr::from_static("ALTER TABLE log.entry ADD COLUMN next text");
+    let description = "of the next version".into();
+    let next = Migration::new(9999, description, MigrationType::Simple, statement, false);
+    Migrator {
+        migrations: vec![next].into(),
+        ..Migrator::DEFAULT
+    }
+}
+
+const EVERYTHING: PageQuery = PageQuery {
+    stream: None,
+    public_only: false,
+    descending: false,
+    from: 0,
+    limit: 9,
+    max_bytes: 99,
+};
 
 #[tokio::test]
 async fn every_connection_bears_no_frozen_holder_and_syncs_its_commits() {
