@@ -39,14 +39,22 @@ impl Output {
 /// Prints a text; a reader that has gone away (`| head`) is no failure. Control characters, which a peer may have sent to
 /// steer the terminal, are shown as U+FFFD.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    if !try_print(text)? {
+        std::process::exit(0);
+    }
+    Ok(())
+}
+
+/// The same for whoever has more to do; false: the reader has gone away.
+pub(crate) fn try_print(text: &str) -> anyhow::Result<bool> {
     use std::io::Write as _;
     let harmless: String = text
         .chars()
         .map(|letter| if letter == '\n' { letter } else { shown(letter) })
         .collect();
     match writeln!(std::io::stdout(), "{harmless}") {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
-        result => Ok(result?),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+        result => Ok(result.map(|()| true)?),
     }
 }
 

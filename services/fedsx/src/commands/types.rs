@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use super::{
     connect::{Running, Target},
     output::moment,
-    resolve::Resolve,
+    resolve::{Resolve, listed},
 };
 
 /// Peers' types that are asked for at once.
@@ -177,7 +177,7 @@ impl Named {
 
 impl Fetch {
     async fn run(self) -> anyhow::Result<()> {
-        let policy = Policy::new(self.plain_peers.iter().cloned()).context("--plain-peer")?;
+        let policy = Policy::new(listed(&self.plain_peers)).context("--plain-peer")?;
         let fetcher = Fetcher::new(self.resolve.by(policy)?)?;
         let mut domain = self.target.open().await?;
         let mut types = vec![self.fetch(&mut domain, &fetcher, &self.cid).await?];

@@ -7,8 +7,10 @@ mod services;
 
 use std::time::Duration;
 
+use anyhow::anyhow;
 use clap::Args;
 use fedsx_kernel::{activity::PUBLIC, origin::Origin};
+use fedsx_runtime::shutdown::signal;
 use serde_json::{Value, json};
 
 use super::{
@@ -90,7 +92,11 @@ impl SelfTest {
             jaeger,
             left: Vec::new(),
         };
-        let outcome = test.publish(report, self).await;
+        // What was published is deleted also where somebody ends the test.
+        let outcome = tokio::select! {
+            outcome = test.publish(report, self) => outcome,
+            ended = signal() => ended.map_err(anyhow::Error::from).and_then(|_| Err(anyhow!("the self-test was told to end"))),
+        };
         let tidied = test.tidy(report).await;
         outcome.and(tidied)
     }

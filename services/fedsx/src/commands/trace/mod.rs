@@ -40,7 +40,14 @@ pub(crate) struct Trace {
     /// The activity: its id, its CID, its position in the log; or a trace id, 32 hexadecimal digits
     activity: String,
     /// Wait until its trace is whole, at most this many seconds [30], and print the tree of its spans
-    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "30")]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "30",
+        value_parser = clap::value_parser!(u64).range(..=3600)
+    )]
     wait: Option<u64>,
     #[command(flatten)]
     jaeger: JaegerAt,

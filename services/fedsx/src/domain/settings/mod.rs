@@ -235,12 +235,18 @@ fn filled(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// A URL of Jaeger's query service, whatever path it is served under.
+/// A URL of Jaeger's query service, whatever path it is served under. The links to traces begin with it, and so it has nothing
+/// that they would give away; nor has the error.
 pub(crate) fn jaeger_url(text: &str) -> anyhow::Result<Url> {
-    let is_sound =
-        |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none();
+    let is_sound = |url: &Url| {
+        let is_bare = url.query().is_none() && url.fragment().is_none();
+        let is_anonymous = url.username().is_empty() && url.password().is_none();
+        matches!(url.scheme(), "http" | "https") && url.has_host() && is_bare && is_anonymous
+    };
     let url = Url::parse(text).ok().filter(is_sound);
-    url.with_context(|| format!("{text:?} is no URL of Jaeger, such as http://jaeger:16686"))
+    url.context(
+        "it is no URL of Jaeger, such as http://jaeger:16686, without user, password, query and fragment",
+    )
 }
 
 /// What hands mails in at an SMTP server, from somebody; empty: nothing, and from nobody in person.
@@ -332,7 +338,18 @@ mod tests {
         wrong.origin = Some("blog.example".into());
         assert!(error(&wrong, &[]).contains("`origin`"));
         assert!(error(&flags(), &[("FEDSX_SNAPSHOTS_KEPT", "17")]).contains("`snapshots_kept` is 17"));
-        assert!(error(&flags(), &[("FEDSX_JAEGER", "jaeger:16686")]).contains("`jaeger`"));
+        for url in [
+            "jaeger:16686",
+            "http://jaeger:16686/?secret",
+            "http://jaeger:16686/#secret",
+            "http://me:secret@jaeger:16686",
+        ] {
+            let problem = error(&flags(), &[("FEDSX_JAEGER", url)]);
+            assert!(
+                problem.contains("`jaeger`") && !problem.contains("secret"),
+                "{problem}"
+            );
+        }
         assert!(error(&flags(), &[("FEDSX_BLOB_MAX_BYTES", "0")]).contains("`blob_max_bytes` is 0"));
         let smtp = ("FEDSX_SMTP", "smtp://blog:secret@mail.example");
         let problem = error(&flags(), &[smtp]);
