@@ -134,6 +134,8 @@ fn a_wrong_value_is_refused_with_its_place() {
         ("runAsUser=0", "/runAsUser"),
         ("blobs.url=/var/blobs", "/blobs/url"),
         ("tests.calendar=main", "/tests/calendar"),
+        ("jaeger.url=http://jaeger:16686/?page=1", "/jaeger/url"),
+        ("jaeger.url=http://me:secret@jaeger:16686", "/jaeger/url"),
     ] {
         let error = refused(&[set]);
         assert!(error.contains(&format!("'{place}'")), "{set}: {error}");
