@@ -200,12 +200,16 @@ impl Board {
         if !knows(&roster.borrow()) {
             self.poke();
         }
-        let waited = timeout(patience, roster.wait_for(knows)).await;
+        // What it answers keeps the roster locked: let go of before anything else is asked of the roster, since whoever tells
+        // a new one in between waits for this and keeps everybody else waiting.
+        let known = timeout(patience, roster.wait_for(knows))
+            .await
+            .is_ok_and(|seen| seen.is_ok());
         let roster = self.now();
         if let Some(kept) = roster.serving(name) {
             return Ok(kept.id.clone());
         }
-        if !matches!(waited, Ok(Ok(_))) {
+        if !known {
             return Err(Refusal::new(
                 Code::Unavailable,
                 format!("there is no view {name:?} yet, in what has been read of the domain's definitions"),

@@ -1,5 +1,8 @@
+use std::time::Duration;
+
 use fedsx_proto::v1::{ListRowsRequest, ViewState};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::testing::{
@@ -236,4 +239,37 @@ async fn who_builds_may_die() {
     );
     alone.stop().await;
     process.die();
+}
+
+/// The keeper tells a new roster while others read the one before: none of them may wait for the other.
+#[test]
+fn who_asks_while_the_roster_changes_gets_an_answer() {
+    let (board, stop) = (Board::default(), CancellationToken::new());
+    let telling = std::thread::spawn({
+        let (board, stop) = (board.clone(), stop.clone());
+        move || {
+            while !stop.is_cancelled() {
+                board.tell(Roster {
+                    seen: Some(0),
+                    ..Roster::default()
+                });
+            }
+        }
+    });
+    let (sender, asked) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build();
+        let runtime = runtime.unwrap();
+        for _ in 0..100_000 {
+            let answer = runtime.block_on(board.serving("none", 0, Duration::from_secs(60)));
+            assert_eq!(answer.unwrap_err().code, Code::Malformed);
+        }
+        sender.send(()).unwrap();
+    });
+    // For ever, where they wait for each other.
+    asked.recv_timeout(Duration::from_secs(60)).unwrap();
+    stop.cancel();
+    telling.join().unwrap();
 }
