@@ -151,7 +151,8 @@ impl Known {
         let mut turn: Vec<_> = (0..members.len())
             .map(|offset| members[(first.wrapping_add(offset)) % members.len()].clone())
             .collect();
-        turn.sort_by_key(|member| member.is_shunned());
+        // Asked once of each: the answer may change while they are compared.
+        turn.sort_by_cached_key(|member| member.is_shunned());
         turn
     }
 
