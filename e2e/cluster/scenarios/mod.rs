@@ -14,10 +14,15 @@ pub(crate) mod trace;
 pub(crate) mod uninstall;
 pub(crate) mod upgrade;
 
-use fedsx_e2e::{Load, Published, verify};
+use fedsx_e2e::{Entry, Load, Published, verify};
 use futures::future::join_all;
 
 use crate::harness::{Release, Stage};
+
+/// The ids of entries, in their order.
+fn ids(entries: &[Entry]) -> Vec<String> {
+    entries.iter().map(|entry| entry.id.clone()).collect()
+}
 
 /// A post of each domain reaches the other while something is done to them, and nothing is lost or repeated.
 pub(crate) struct Traffic {

@@ -6,6 +6,7 @@ use fedsx_e2e::{Entry, eventually, settle};
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::api::{DeleteParams, PostParams};
 
+use super::ids;
 use crate::harness::{Cluster, Release, Stage, helm};
 
 const GONE: Duration = Duration::from_secs(60);
@@ -57,10 +58,6 @@ pub(crate) async fn a_lost_domain_comes_back_from_its_backup(stage: &'static Sta
     assert_eq!(ids(before), arrived);
     assert!(!arrived.contains(&last.id));
     assert_eq!(arrived.iter().collect::<BTreeSet<_>>().len(), arrived.len());
-}
-
-fn ids(entries: &[Entry]) -> Vec<String> {
-    entries.iter().map(|entry| entry.id.clone()).collect()
 }
 
 /// Nothing is left of the domain in the cluster but its backup.

@@ -10,6 +10,7 @@ use k8s_openapi::api::{
     policy::v1::PodDisruptionBudget,
 };
 
+use super::ids;
 use crate::harness::{Release, Stage, helm};
 
 const GONE: Duration = Duration::from_secs(60);
@@ -39,9 +40,6 @@ pub(crate) async fn uninstalling_leaves_what_it_says_it_keeps(stage: &'static St
     // With it and the database, the domain comes back as it was.
     let again = Release::install(cluster, "blog").await;
     let entries = again.whole_outbox("author").await;
-    let ids = |entries: &[fedsx_e2e::Entry]| -> Vec<String> {
-        entries.iter().map(|entry| entry.id.clone()).collect()
-    };
     assert_eq!(ids(&entries), ids(&author));
     assert!(again.head().await >= head);
     again.publish("author", "We are back").await;
